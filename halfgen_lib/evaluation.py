@@ -1,0 +1,219 @@
+"""How good are completed halves: a score an image, then a class, then over all.
+
+Every score looks at the right half alone, in the canonical pose, with pixels in [0, 1].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .data import CLASS_NAMES, Images, halves, to_unit
+
+Scores = dict[str, np.ndarray]
+
+SEED_REPORT_MSE = 0.0273  # Erkol (2023), section 5: where both losses converge, by epoch 17
+
+SCORES = ("mse", "ssim", "seam", "seam_true")
+
+
+def mse_per_image(completed: Tensor, right: Tensor) -> Tensor:
+    """Return the mean squared error of each half over its pixels: the seed's equation (3).
+
+    Args:
+        completed: (N, 1, 28, 14) predicted right halves in [0, 1].
+        right: (N, 1, 28, 14) true right halves in [0, 1].
+
+    Returns:
+        (N,) in [0, 1].
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    if completed.shape != right.shape:
+        raise ValueError(
+            f"completed has shape {tuple(completed.shape)}, right {tuple(right.shape)};"
+            " they must be equal"
+        )
+    return (completed - right).square().flatten(1).mean(1)
+
+
+def psnr(mse: float) -> float:
+    """Return the peak signal-to-noise ratio 10 log10(1 / MSE) in dB, for a peak value of 1.
+
+    An error of zero gives infinity.
+    """
+    return -10 * math.log10(mse) if mse > 0 else math.inf
+
+
+def ssim_per_image(left: Tensor, completed: Tensor, right: Tensor) -> Tensor:
+    """Return the structural similarity of each half (Wang et al. 2004), data range 1.
+
+    The windows (Gaussian, 11x11, sigma 1.5) see the whole image, the true left half included,
+    and the map is averaged over the right half's pixels.
+
+    Args:
+        left, completed, right: (N, 1, 28, 14) in [0, 1].
+
+    Returns:
+        (N,) in [-1, 1].
+    """
+    from .torchvision_compat import import_torchvision
+
+    import_torchvision()  # torchmetrics imports it
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    values = [left.new_empty(0)]
+    for known, predicted, truth in zip(
+        *(half.split(1000) if len(half) else () for half in (left, completed, right)), strict=True
+    ):
+        _, similarity = structural_similarity_index_measure(
+            torch.cat((known, predicted), dim=3),
+            torch.cat((known, truth), dim=3),
+            data_range=1.0,
+            reduction="none",
+            return_full_image=True,
+        )
+        values.append(similarity[..., known.shape[3] :].flatten(1).mean(1))
+    return torch.cat(values)
+
+
+def seam_step(left: Tensor, right: Tensor) -> Tensor:
+    """Return the mean absolute step between the columns that meet at the seam, 13 and 14.
+
+    A completion that fits its left half has about the true image's step.
+
+    Args:
+        left, right: (N, 1, 28, 14) in [0, 1].
+
+    Returns:
+        (N,) in [0, 1].
+    """
+    return (right[..., 0] - left[..., -1]).abs().flatten(1).mean(1)
+
+
+@torch.inference_mode()
+def score(predict: Callable[[Tensor], Tensor], left: Tensor, right: Tensor) -> Scores:
+    """Return every score of every image.
+
+    Args:
+        predict: maps left halves (N, 1, 28, 14) to right halves of that shape, all in [0, 1].
+        left, right: (N, 1, 28, 14) in [0, 1].
+
+    Returns:
+        ``mse``, ``ssim``, ``seam`` (of the completion) and ``seam_true``,
+        each (N,) float64.
+    """
+    completed = predict(left).cpu()
+    left, right = left.cpu(), right.cpu()
+    return {
+        "mse": mse_per_image(completed, right).double().numpy(),
+        "ssim": ssim_per_image(left, completed, right).double().numpy(),
+        "seam": seam_step(left, completed).double().numpy(),
+        "seam_true": seam_step(left, right).double().numpy(),
+    }
+
+
+def score_images(predict: Callable[[Tensor], Tensor], images: Images, given: str) -> Scores:
+    """Return :func:`score` of whole images whose half ``given`` is known."""
+    return score(predict, *halves(to_unit(images.images), given))
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its 95 % bootstrap interval, over ``count`` images."""
+
+    mean: float
+    low: float
+    high: float
+    count: int
+
+    def as_dict(self) -> dict[str, float]:
+        """Return the four numbers by name."""
+        return {"mean": self.mean, "low": self.low, "high": self.high, "count": self.count}
+
+
+def bootstrap(values: np.ndarray, *, resamples: int = 2000, seed: int = 0) -> Interval:
+    """Return the mean of ``values`` with the 2.5 and 97.5 percentiles of its bootstrap means.
+
+    Images are drawn with replacement (Efron 1979, the percentile method). The interval tells how
+    the mean would vary over test sets, not over trainings.
+
+    Args:
+        values: (N,) finite numbers, N >= 1.
+        resamples: bootstrap samples to draw.
+        seed: of the draws.
+
+    Raises:
+        ValueError: if there is no value, or one is not finite.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+        raise ValueError(f"a bootstrap needs one or more finite numbers; got shape {values.shape}")
+    random = np.random.default_rng(seed)
+    means = [
+        values[random.integers(len(values), size=(chunk, len(values)))].mean(1)
+        for chunk in np.diff(np.linspace(0, resamples, 21).astype(int))
+        if chunk
+    ]
+    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
+    return Interval(float(values.mean()), float(low), float(high), len(values))
+
+
+def summarise(scores: Scores, labels: np.ndarray) -> dict[str, Any]:
+    """Return means with intervals over all images and for each class.
+
+    Args:
+        scores: as :func:`score` returns them.
+        labels: (N,) class numbers 0 to 9.
+
+    Returns:
+        ``{"overall": {score: {mean, low, high, count}}, "per_class": {class name: the same}}``,
+        with ``psnr`` (dB), which is that of the mean error, not the mean of the images' PSNR.
+    """
+
+    def intervals(chosen: np.ndarray) -> dict[str, Any]:
+        found = {name: bootstrap(values[chosen]) for name, values in scores.items()}
+        mse = found["mse"]
+        found["psnr"] = Interval(*map(psnr, (mse.mean, mse.high, mse.low)), mse.count)
+        return {name: interval.as_dict() for name, interval in found.items()}
+
+    return {
+        "overall": intervals(np.ones(len(labels), dtype=bool)),
+        "per_class": {
+            name: intervals(labels == number)
+            for number, name in enumerate(CLASS_NAMES)
+            if (labels == number).any()
+        },
+    }
+
+
+def first_of_each_class(labels: np.ndarray, count: int) -> np.ndarray:
+    """Return the positions (10, count) of the first images of each class, in file order.
+
+    A rule and not a choice, so that no example is there because it looks good.
+
+    Raises:
+        ValueError: if a class has fewer images.
+    """
+    found = [np.flatnonzero(labels == number)[:count] for number in range(len(CLASS_NAMES))]
+    short = [f"{n}: {len(f)}" for n, f in zip(CLASS_NAMES, found, strict=True) if len(f) < count]
+    if short:
+        raise ValueError(f"{count} images of each class are needed; there are {', '.join(short)}")
+    return np.stack(found)
+
+
+def best_median_worst(mse: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the positions (10, 3) of each class's lowest, median and highest error."""
+    chosen = []
+    for number in range(len(CLASS_NAMES)):
+        members = np.flatnonzero(labels == number)
+        ranked = members[np.argsort(mse[members], kind="stable")]
+        chosen.append([ranked[0], ranked[len(ranked) // 2], ranked[-1]])
+    return np.array(chosen)

@@ -1,0 +1,46 @@
+"""The networks: one file a family, one line here a model.
+
+A model is a class with ``Settings`` (its hyperparameters, a frozen pydantic class) that is built
+as ``Model(settings)`` and maps left halves to right halves; see :class:`base.Completer`.
+The table holds names, not classes, so that reading a configuration does not import torch.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ..settings import Settings, known
+
+if TYPE_CHECKING:
+    from .base import Completer
+
+MODELS: dict[str, str] = {
+    "cae": "halfgen_lib.models.cae:ConvAutoencoder",
+}
+
+
+def model_class(name: str) -> type[Completer]:
+    """Return the class of the model called ``name``.
+
+    Raises:
+        ValueError: if no model has that name; the message lists those there are.
+    """
+    module, _, attribute = MODELS[known(name, MODELS, "model")].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def model_settings(name: str, given: dict) -> Settings:
+    """Return the settings of the model ``name``: its defaults, changed by ``given``, validated.
+
+    Raises:
+        ValueError: if the model or a setting is not known, or a value is not allowed.
+    """
+    # through JSON: there a list is as good as a tuple
+    return model_class(name).Settings.model_validate_json(json.dumps(given))
+
+
+def build_model(name: str, given: dict) -> Completer:
+    """Return a new model with weights drawn from torch's global generator."""
+    return model_class(name)(model_settings(name, given))

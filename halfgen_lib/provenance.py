@@ -1,0 +1,76 @@
+"""Where a result comes from: versions, commit, device, data."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .models import MODELS
+
+PACKAGES = ("halfgen", "torch", "torchvision", "numpy", "scikit-learn", "torchmetrics")
+
+
+def project_root() -> Path:
+    """Return the checkout that holds this package, or else the working directory."""
+    root = Path(__file__).resolve().parent.parent
+    return root if (root / "pyproject.toml").is_file() else Path.cwd()
+
+
+def now() -> str:
+    """Return the time in UTC, to the second, in ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def device_name(device: torch.device) -> str:
+    """Return what a person calls the device."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "cpu":
+        return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
+    return device.type
+
+
+def git_commit() -> str:
+    """Return the checkout's commit, with ``+changes`` if files differ from it, or ``unknown``."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(project_root()), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + ("+changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def code_hash(model: str) -> str:
+    """Return 10 hexadecimal digits of the source that decides what training ``model`` computes."""
+    package = Path(__file__).parent
+    own = MODELS[model].partition(":")[0].rpartition(".")[2]
+    files = [package / "models" / f"{own}.py", package / "models" / "base.py"]
+    files += [package / "training.py", package / "data.py"]
+    content = b"".join(file.read_bytes() for file in files if file.exists())
+    return hashlib.sha256(content).hexdigest()[:10]
+
+
+def provenance(device: torch.device, data_sha256: dict[str, str]) -> dict[str, Any]:
+    """Return what a result's record says besides its settings."""
+    return {
+        "created": now(),
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "git_commit": git_commit(),
+        "device": device_name(device),
+        "platform": platform.platform(),
+        "versions": {"python": platform.python_version()}
+        | {package: version(package) for package in PACKAGES},
+        "data_sha256": data_sha256,
+    }

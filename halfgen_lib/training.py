@@ -1,0 +1,301 @@
+"""Train a network: a loop that reads like the textbook, in a run directory that cannot lie."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from tqdm.auto import tqdm
+
+from .config import RunConfig
+from .data import Dataset, Images, Splits, batches, load, split
+from .evaluation import score_images, summarise
+from .models import build_model
+from .provenance import code_hash, device_name, now, provenance
+from .runs import Run, RunError, default_runs_dir, write_atomic, write_json
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+LOSSES: dict[str, Loss] = {"mse": F.mse_loss}
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam}
+EVALUATION_BATCH = 2000
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on."""
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device to compute on; ``auto`` takes a GPU where there is one.
+
+    Raises:
+        ValueError: if the device asked for is not there.
+    """
+    there = [("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())]
+    kinds = [kind for kind, is_there in there if is_there] + ["cpu"]
+    if name != "auto" and name not in kinds:
+        raise ValueError(f"device {name!r} is not there; this machine has: {', '.join(kinds)}")
+    return torch.device(kinds[0] if name == "auto" else name)
+
+
+def train_epoch(
+    model: nn.Module,
+    pairs: Iterable[tuple[Tensor, Tensor]],
+    loss_function: Loss,
+    optimizer: torch.optim.Optimizer,
+) -> float:
+    """Take one gradient step for each batch; return the mean loss over the images seen.
+
+    A batch's loss is taken before its step, so an epoch's mean is that of a moving network.
+    """
+    model.train()
+    total, seen = 0.0, 0
+    for left, right in pairs:
+        optimizer.zero_grad(set_to_none=True)
+        completed = model(left)
+        loss = loss_function(completed, right)
+        loss.backward()
+        optimizer.step()
+        total = total + loss.detach() * len(left)  # stays on the device: no wait in each batch
+        seen += len(left)
+    return float(total) / seen
+
+
+@torch.inference_mode()
+def validation_mse(model: nn.Module, images: Images, given: str) -> float:
+    """Return the mean squared error over all pixels of all right halves, in evaluation mode."""
+    model.eval()
+    total, pixels = 0.0, 0
+    for left, right in batches(images, EVALUATION_BATCH, None, given=given):
+        total = total + F.mse_loss(model(left), right, reduction="sum").double()
+        pixels += right.numel()
+    return float(total) / pixels
+
+
+class Trainer:
+    """All that changes while a run is trained, so that it can be saved and taken up again."""
+
+    def __init__(self, config: RunConfig, splits: Splits, device: torch.device):
+        self.config, self.device = config, device
+        self.train, self.validation = splits.train.to(device), splits.validation.to(device)
+        torch.manual_seed(config.seed)  # weights and dropout; `fit` restores the old state
+        self.model = build_model(config.model, config.model_settings).to(device)
+        self.order = torch.Generator().manual_seed(config.seed)
+        self.optimizer = OPTIMIZERS[config.optimizer](
+            self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.scheduler = ReduceLROnPlateau(
+            self.optimizer, factor=config.plateau_factor, patience=config.plateau_epochs - 1
+        )
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] = {}
+
+    def run_epoch(self) -> dict[str, float]:
+        """Train for one epoch, validate, move the schedule; return the history's new line.
+
+        Raises:
+            TrainingError: if a loss is not finite.
+        """
+        start, config = time.perf_counter(), self.config
+        epoch, lr = len(self.history) + 1, self.optimizer.param_groups[0]["lr"]
+        pairs = batches(
+            self.train, config.batch_size, self.order, given=config.given, flip=config.flip
+        )
+        train_loss = train_epoch(self.model, pairs, LOSSES[config.loss], self.optimizer)
+        val_loss = validation_mse(self.model, self.validation, config.given)
+        if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
+            raise TrainingError(
+                f"the loss is not finite in epoch {epoch} (training {train_loss}, validation"
+                f" {val_loss}); most likely the learning rate, {lr:g}, is too high: try a tenth"
+            )
+        self.scheduler.step(val_loss)
+        if val_loss < min((row["val_loss"] for row in self.history), default=math.inf):
+            self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        row = {
+            "epoch": epoch,
+            "train_loss": train_loss,
+            "val_loss": val_loss,
+            "lr": lr,
+            "seconds": round(time.perf_counter() - start, 3),
+        }
+        self.history.append(row)
+        return row
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the next epoch depends on."""
+        return {
+            "config_hash": self.config.hash(),
+            "model": self.model.state_dict(),
+            "best": self.best,
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "order": self.order.get_state(),
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
+            "history": self.history,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go back to where ``state`` was taken.
+
+        Raises:
+            KeyError, RuntimeError: if it is not the state of a run with these settings.
+        """
+        if state["config_hash"] != self.config.hash():
+            raise RuntimeError(f"it belongs to configuration {state['config_hash']}")
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.order.set_state(state["order"].cpu())
+        torch.set_rng_state(state["rng"].cpu())
+        if self.device.type == "cuda" and state["cuda_rng"] is not None:
+            torch.cuda.set_rng_state(state["cuda_rng"].cpu())
+        self.best, self.history = state["best"], state["history"]
+
+
+def fit(
+    config: RunConfig,
+    dataset: Dataset | None = None,
+    *,
+    runs_dir: Path | None = None,
+    quiet: bool = False,
+) -> Run:
+    """Train as ``config`` says, score the test set once, and return the finished run.
+
+    A finished run of the same configuration is returned as it is; an unfinished one goes on after
+    its last whole epoch.
+
+    Args:
+        config: what to do.
+        dataset: the images; loaded if not given.
+        runs_dir: where run directories lie; :func:`runs.default_runs_dir` if not given.
+        quiet: print nothing and show no progress.
+
+    Raises:
+        TrainingError: if a loss is not finite.
+        RunError: if the run directory is damaged or in use by another process.
+        DataError: if the images cannot be had.
+        ValueError: if there is no such device, or fewer training images than asked for.
+    """
+    say = (lambda *_: None) if quiet else print
+    run = Run((runs_dir or default_runs_dir()) / config.run_id)
+    if run.is_finished:
+        say(f"{run.run_id} is finished already and is used as it is")
+        return run
+    device = choose_device(config.device)
+    hint = "; no GPU was found: that is fine, it only takes longer" if device.type == "cpu" else ""
+    say(f"training on {device_name(device)}{hint}")
+    dataset = dataset or load(config.data)
+    splits = split(dataset, config.split, train_size=config.train_size)
+    with run.locked(), torch.random.fork_rng():
+        trainer = Trainer(config, splits, device)
+        _open(run, trainer, dataset, say)
+        with _truthful(run, trainer, say), _Progress(trainer, quiet) as progress:
+            while len(trainer.history) < config.epochs:
+                progress.show(trainer.run_epoch())
+                _save_epoch(run, trainer)
+            _finish(run, trainer, splits.test)
+    return run
+
+
+def _open(run: Run, trainer: Trainer, dataset: Dataset, say: Callable[..., None]) -> None:
+    """Take up an unfinished run, or lay the first file of a new one."""
+    resume = run.directory / "resume.pt"
+    if not resume.exists():
+        config = trainer.config
+        record = {
+            "config": config.model_dump(mode="json"),
+            "identity": config.identity(),
+            "code_hash": code_hash(config.model),
+            **provenance(trainer.device, dataset.sha256),
+        }
+        write_json(run.directory / "config.json", record)
+        return
+    try:
+        trainer.load_state(torch.load(resume, map_location=trainer.device, weights_only=True))
+    except Exception as error:
+        raise RunError(
+            f"{resume} cannot be used ({error}); remove it to train {run.run_id} from the start"
+        ) from error
+    say(f"resuming {run.run_id} after epoch {len(trainer.history)} of {trainer.config.epochs}")
+
+
+class _Progress:
+    """A bar where a person looks on, a line for each epoch where a log is kept, or nothing."""
+
+    def __init__(self, trainer: Trainer, quiet: bool):
+        looked_at = {"JPY_SESSION_NAME", "VSCODE_PID"} & set(os.environ) or sys.stderr.isatty()
+        self.lines = not quiet and not looked_at
+        self.total = trainer.config.epochs
+        self.bar = tqdm(
+            total=self.total,
+            initial=len(trainer.history),
+            unit="epoch",
+            disable=quiet or not looked_at,
+        )
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def show(self, row: dict[str, float]) -> None:
+        """Show the line of the history that has just been made."""
+        train, val = f"{row['train_loss']:.4f}", f"{row['val_loss']:.4f}"
+        self.bar.set_postfix(train=train, validation=val, lr=f"{row['lr']:.2g}", refresh=False)
+        self.bar.update()
+        if self.lines:
+            print(
+                f"epoch {row['epoch']:>3}/{self.total}  train {train}  validation {val}"
+                f"  lr {row['lr']:.2g}  {row['seconds']:.1f} s",
+                flush=True,
+            )
+
+
+@contextmanager
+def _truthful(run: Run, trainer: Trainer, say: Callable[..., None]) -> Iterator[None]:
+    """Keep ``status.json`` true however the block ends."""
+    run.write_status("running", epoch=len(trainer.history))
+    try:
+        yield
+    except KeyboardInterrupt:
+        run.write_status("interrupted", epoch=len(run.history["epoch"]))
+        say(f"interrupted; the next start resumes after epoch {len(run.history['epoch'])}")
+        raise
+    except BaseException as error:
+        run.write_status("failed", message=f"{type(error).__name__}: {error}")
+        raise
+
+
+def _save_epoch(run: Run, trainer: Trainer) -> None:
+    """Write what a later start resumes from: ``resume.pt`` decides, the others can be remade."""
+    content = io.BytesIO()
+    torch.save(trainer.state(), content)
+    write_atomic(run.directory / "resume.pt", content.getvalue())
+    run.write_history(trainer.history)
+    run.write_status("running", epoch=len(trainer.history))
+
+
+def _finish(run: Run, trainer: Trainer, test: Images) -> None:
+    """Score the best epoch's weights on the test set, once, and only then call it finished."""
+    run.write_history(trainer.history)
+    run.write_weights("last", trainer.model.state_dict())
+    run.write_weights("model", trainer.best)
+    trainer.model.load_state_dict(trainer.best)
+    scores = score_images(trainer.model.predict, test, trainer.config.given)
+    run.write_scores(scores)
+    write_json(run.directory / "metrics.json", summarise(scores, test.labels.cpu().numpy()))
+    run.write_status("finished", epoch=len(trainer.history), finished=now())
+    (run.directory / "resume.pt").unlink(missing_ok=True)

@@ -1,0 +1,40 @@
+"""What the tests share: no network, no GPU, no run left in the project."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from halfgen_lib.config import RunConfig
+from halfgen_lib.data import load
+
+torch.set_num_threads(1)  # the networks here are tiny: threads would only wait for each other
+
+TINY = {"model_settings": {"features": [4, 8], "hidden_dim": 16, "latent_dim": 4}}
+
+
+@pytest.fixture(scope="session")
+def sample():
+    """A tenth of the shipped sample: 200 training and 100 test images, all ten classes."""
+    whole = load("sample")
+    few = torch.arange(200)
+    return replace(whole, train=whole.train.select(few), test=whole.test.select(few[:100]))
+
+
+@pytest.fixture
+def tiny_config():
+    """A run of a few seconds: a small network on the sample."""
+    return lambda **changes: RunConfig(**{"data": "sample", "epochs": 2, **TINY, **changes})
+
+
+@pytest.fixture(autouse=True)
+def runs_dir(tmp_path, monkeypatch):
+    """Every test has its own folder of runs."""
+    folder = tmp_path / "runs"
+    monkeypatch.setenv("HALFGEN_RUNS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def generator():
+    return torch.Generator().manual_seed(0)
