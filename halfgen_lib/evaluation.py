@@ -125,6 +125,14 @@ def score_images(predict: Callable[[Tensor], Tensor], images: Images, given: str
     return score(predict, *halves(to_unit(images.images), given))
 
 
+def halves_mse(
+    predict: Callable[[Tensor], Tensor], images: Images, given: str = "left"
+) -> np.ndarray:
+    """Return the mean squared error alone of each image: (N,) float64; see :func:`score`."""
+    left, right = halves(to_unit(images.images), given)
+    return mse_per_image(predict(left).cpu(), right.cpu()).double().numpy()
+
+
 @dataclass(frozen=True)
 class Interval:
     """A mean with its 95 % bootstrap interval, over ``count`` images."""

@@ -252,7 +252,9 @@ def _limits(spec: Spec) -> str:
     else:
         limits = " and ".join(_LIMITS[key].format(spec[key]) for key in _LIMITS if key in spec)
     items = spec.get("items") or spec.get("additionalProperties")
-    return ", ".join(filter(None, (limits, f"each {_allowed(items)}" if items else "")))
+    return ", ".join(
+        filter(None, (limits, f"each {_allowed(items)}" if isinstance(items, dict) else ""))
+    )
 
 
 # ---- the problems in plain words

@@ -57,7 +57,7 @@ def code_hash(model: str) -> str:
     package = Path(__file__).parent
     own = MODELS[model].partition(":")[0].rpartition(".")[2]
     files = [package / "models" / f"{own}.py", package / "models" / "base.py"]
-    files += [package / "training.py", package / "data.py"]
+    files += [package / f"{name}.py" for name in ("training", "objectives", "data")]
     content = b"".join(file.read_bytes() for file in files if file.exists())
     return hashlib.sha256(content).hexdigest()[:10]
 

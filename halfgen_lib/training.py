@@ -22,13 +22,10 @@ from .config import RunConfig
 from .data import Dataset, Images, Splits, batches, load, split
 from .evaluation import score_images, summarise
 from .models import build_model
+from .objectives import LOSSES, OPTIMIZERS, Loss
 from .provenance import code_hash, device_name, now, provenance
 from .runs import Run, RunError, default_runs_dir, write_atomic, write_json
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-
-LOSSES: dict[str, Loss] = {"mse": F.mse_loss}
-OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam}
 EVALUATION_BATCH = 2000
 
 

@@ -1,5 +1,6 @@
 """What the tests share: no network, no GPU, no run left in the project."""
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,9 @@ import torch
 from halfgen_lib.config import RunConfig
 from halfgen_lib.data import load
 
-torch.set_num_threads(1)  # the networks here are tiny: threads would only wait for each other
+# two test processes share two cores, and the networks here are tiny: threads would only wait
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # for the kernels and commands that tests start
 
 TINY = {"model_settings": {"features": [4, 8], "hidden_dim": 16, "latent_dim": 4}}
 

@@ -9,6 +9,7 @@ import torch
 from halfgen_lib import training
 from halfgen_lib.data import Splits, batches, halves, to_unit
 from halfgen_lib.models import build_model
+from halfgen_lib.objectives import LOSSES, OPTIMIZERS
 from halfgen_lib.runs import Run, RunError, choose_run, find_run, write_atomic
 from halfgen_lib.training import Trainer, TrainingError, choose_device, fit
 
@@ -235,3 +236,28 @@ def test_config_json_can_be_read_by_anyone(tiny_config, sample):
     run = fit(tiny_config(epochs=1), sample, quiet=True)
     for name in ("config.json", "metrics.json", "status.json"):
         json.loads((run.directory / name).read_text())
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_is_least_for_the_truth_and_trains(loss, tiny_config, sample):
+    left, right = halves(to_unit(sample.train.images))
+    assert LOSSES[loss](right, right) < LOSSES[loss]((right + 0.2).clamp(0, 1), right)
+    run = fit(tiny_config(loss=loss, epochs=3), sample, quiet=True)
+    assert run.history["train_loss"][-1] < run.history["train_loss"][0]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_trains_and_resumes(optimizer, tiny_config, sample, monkeypatch, tmp_path):
+    config = tiny_config(optimizer=optimizer, learning_rate=3e-3, epochs=3)
+    whole = fit(config, sample, runs_dir=tmp_path / "whole", quiet=True)
+    assert whole.history["train_loss"][-1] < whole.history["train_loss"][0]
+    original = training._save_epoch
+
+    def stop(run, trainer):
+        original(run, trainer)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training, "_save_epoch", stop)
+        fit(config, sample, quiet=True)
+    assert weights(fit(config, sample, quiet=True), "last") == weights(whole, "last")

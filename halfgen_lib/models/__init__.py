@@ -11,6 +11,8 @@ import json
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from ..settings import Settings, known
 
 if TYPE_CHECKING:
@@ -37,8 +39,15 @@ def model_settings(name: str, given: dict) -> Settings:
     Raises:
         ValueError: if the model or a setting is not known, or a value is not allowed.
     """
-    # through JSON: there a list is as good as a tuple
-    return model_class(name).Settings.model_validate_json(json.dumps(given))
+    schema = model_class(name).Settings
+    try:  # through JSON: there a list is as good as a tuple
+        return schema.model_validate_json(json.dumps(given))
+    except ValidationError as error:
+        problems = [
+            ".".join(map(str, e["loc"])) + f" = {e['input']!r}: {e['msg']}" for e in error.errors()
+        ]
+        known = ", ".join(schema.model_fields)
+        raise ValueError(f"model_settings: {'; '.join(problems)} ({name} takes: {known})") from None
 
 
 def build_model(name: str, given: dict) -> Completer:

@@ -1,0 +1,133 @@
+"""The command line: ``halfgen data | train | study | report``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from pydantic import ValidationError
+
+from . import pipeline
+from .config import RunConfig
+from .idx import DataError
+from .runs import RunError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a subcommand; return the exit code: 0, or 1 with one message on stderr."""
+    arguments, rest = _parser().parse_known_args(argv)
+    if rest and arguments.command != "report":
+        _parser().error(f"unknown arguments: {' '.join(rest)}")
+    try:
+        arguments.run(arguments, rest)
+    except (ValueError, DataError, RunError, RuntimeError, ImportError) as error:
+        print(f"halfgen {arguments.command}: {_plain(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _plain(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    lines = [f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in error.errors()]
+    return "\n".join(lines)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="halfgen",
+        description="Given the left half of a Fashion-MNIST image, generate the right half.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    data = commands.add_parser("data", help="find or obtain the images, and verify them")
+    data.add_argument("--folder", help="look for the four files here and nowhere else")
+    data.set_defaults(run=_data)
+
+    train = commands.add_parser("train", help="train one run, or resume it")
+    for name, field in RunConfig.model_fields.items():
+        kind = field.annotation if field.annotation in (int, float) else str
+        if name == "flip":
+            train.add_argument("--flip", action="store_true", help=field.description)
+        elif name == "model_settings":
+            train.add_argument("--model-settings", metavar="JSON", help=field.description)
+        else:
+            train.add_argument(f"--{name.replace('_', '-')}", type=kind, help=field.description)
+    train.set_defaults(run=_train)
+
+    _add_study(commands.add_parser("study", help="train variants x seeds and publish the results"))
+
+    report = commands.add_parser(
+        "report",
+        help="run all notebooks and render the report as HTML and PDF",
+        description="Further arguments go to papermill for 02_train, such as: -p epochs 3",
+    )
+    report.set_defaults(run=_report)
+    return parser
+
+
+def _data(arguments: argparse.Namespace, _: list[str]) -> None:
+    from .data import load
+
+    dataset = load("full", arguments.folder)
+    print(f"{len(dataset.train):,} training and {len(dataset.test):,} test images, verified, in")
+    print(dataset.folder)
+
+
+def _train(arguments: argparse.Namespace, _: list[str]) -> None:
+    import json
+
+    from .runs import choose_run
+    from .training import fit
+
+    given = {name: value for name, value in vars(arguments).items() if value not in (None, False)}
+    changes = {name: given[name] for name in RunConfig.model_fields if name in given}
+    if "model_settings" in changes:
+        changes["model_settings"] = json.loads(changes["model_settings"])
+    run = fit(RunConfig(**changes).with_variant())
+    choose_run(run)
+    mse = run.metrics["overall"]["mse"]
+    print(f"test MSE {mse['mean']:.5f} [{mse['low']:.5f}, {mse['high']:.5f}]; {run.directory}")
+
+
+def _add_study(study: argparse.ArgumentParser) -> None:
+    study.add_argument("--variants", metavar="A,B", help="these variants; all by default")
+    study.add_argument("--factors", metavar="A,B", help="the variants of these factors")
+    study.add_argument("--seeds", type=int, default=3, help="runs of each variant (3)")
+    study.add_argument("--data", choices=["full", "sample"], default="full")
+    study.add_argument("--stale", action="store_true", help="repeat what other code has made")
+    study.add_argument("--keep-weights", action="store_true", help="do not delete the networks")
+    where = study.add_mutually_exclusive_group()
+    where.add_argument("--scheduler", default="", metavar="ADDRESS", help="use this Dask cluster")
+    where.add_argument("--workers", type=int, default=0, help="use this many local processes")
+    study.add_argument("--resource", default="", help="what a Dask worker must declare: GPU, say")
+    study.set_defaults(run=_study)
+
+
+def _study(arguments: argparse.Namespace, _: list[str]) -> None:
+    from functools import partial
+
+    from . import study
+
+    lists = (arguments.variants, arguments.factors)
+    variants, factors = (text.split(",") if text else [] for text in lists)
+    configs = study.plan(variants, factors, arguments.seeds, arguments.data)
+    train = partial(study.train_here, keep_weights=arguments.keep_weights)
+    if arguments.scheduler or arguments.workers:
+        from .cluster import train_on_cluster
+
+        place = {name: getattr(arguments, name) for name in ("scheduler", "workers", "resource")}
+        train = partial(train_on_cluster, **place)
+    study.run_study(configs, train=train, repeat_stale=arguments.stale)
+    print(study.study_path(arguments.data))
+
+
+def _report(_: argparse.Namespace, rest: list[str]) -> None:
+    for path in pipeline.make_report(rest):
+        print(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

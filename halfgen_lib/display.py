@@ -1,0 +1,131 @@
+"""Show figures, tables and computed prose in a notebook so that a paper can be made of it.
+
+Each function displays something that reads well in JupyterLab and carries, in the output's
+metadata, the label, caption and alternative text that `halfgen_lib.export` publishes.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from IPython.display import display
+from matplotlib import font_manager
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from halfgen_lib.fonts import FIGURE_FACES, paper_fonts
+
+TEMPLATES = Path(__file__).parent / "templates"
+STYLE = TEMPLATES / "paper.mplstyle"
+SUBSTITUTE = {"font.family": ["STIXGeneral", "DejaVu Sans"], "mathtext.fontset": "stix"}
+_ALIGNMENT = {"left": ":---", "right": "---:", "center": ":---:"}
+
+
+def use_paper_style() -> None:
+    """Make matplotlib draw in the paper's style, with the paper's own font where it is found."""
+    found = paper_fonts()
+    known = {entry.fname for entry in font_manager.fontManager.ttflist}
+    for path in (found[face] for face in FIGURE_FACES if face in found):
+        if str(path) not in known:
+            font_manager.fontManager.addfont(path)
+    plt.style.use(STYLE)
+    if FIGURE_FACES[0] not in found:
+        mpl.rcParams.update(SUBSTITUTE)
+
+
+def figure_svg(figure: Figure) -> str:
+    """Return a figure as SVG; the same figure gives the same text."""
+    buffer = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "halfgen"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def show_figure(figure: Figure, label: str, caption: str, alt: str = "") -> None:
+    """Display a figure as vector graphics with its caption beneath, and close it.
+
+    Args:
+        figure: a matplotlib figure.
+        label: `fig-...`, the name that `@fig-...` refers to.
+        caption: Markdown; may hold computed numbers and TeX.
+        alt: a description for readers who cannot see it; the caption if empty.
+    """
+    own = {"label": label, "caption": caption, "alt": alt}
+    data = {"image/svg+xml": figure_svg(figure), "text/plain": alt or caption}
+    display(data, raw=True, metadata={"halfgen": own})
+    _show_caption(caption)
+    plt.close(figure)
+
+
+def show_table(
+    rows: Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]],
+    label: str,
+    caption: str,
+    *,
+    header: Sequence[str] | None = None,
+    align: str | Sequence[str] | None = None,
+) -> None:
+    """Display a table with its caption above.
+
+    Args:
+        rows: mappings, whose keys are the header, or sequences with `header` given. Cells may
+            hold inline Markdown and TeX.
+        label: `tbl-...`, the name that `@tbl-...` refers to.
+        caption: Markdown.
+        header: column titles; chooses and orders the keys where rows are mappings.
+        align: a letter a column, "l", "r" or "c" ("lrr"), or their names; by default the first
+            column left, the others right.
+    """
+    _show_caption(caption)
+    own = {"label": label, "caption": caption}
+    table = markdown_table(rows, header=header, align=align)
+    display({"text/markdown": table, "text/plain": table}, raw=True, metadata={"halfgen": own})
+
+
+def markdown_table(
+    rows: Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]],
+    *,
+    header: Sequence[str] | None = None,
+    align: str | Sequence[str] | None = None,
+) -> str:
+    """Return rows as a Markdown pipe table; see `show_table`.
+
+    Raises:
+        ValueError: if there is no header, or a row or `align` has another number of columns.
+    """
+    first = rows[0] if rows else None
+    names = list(header or (first if isinstance(first, Mapping) else ()))
+    if not names:
+        raise ValueError("a table of sequences, or without rows, needs a header")
+    sides = list(align or ["left"] + ["right"] * (len(names) - 1))
+    letters = {"l": "left", "r": "right", "c": "center"}
+    marks = [_ALIGNMENT[letters.get(side, side)] for side in sides]
+    body = [[row[n] for n in names] if isinstance(row, Mapping) else list(row) for row in rows]
+    for row in [marks, *body]:
+        if len(row) != len(names):
+            raise ValueError(f"{len(names)} columns, but {len(row)} entries in {row}")
+    lines = [[_cell(n) for n in names], marks, *([_cell(c) for c in row] for row in body)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def show_markdown(text: str) -> None:
+    """Display Markdown that was put together with computed numbers; it flows into the prose."""
+    display({"text/markdown": text, "text/plain": text}, raw=True)
+
+
+def show_stamp(text: str) -> None:
+    """Display a stamp such as SAMPLE DATA, which marks the whole paper; nothing if empty."""
+    if text:
+        data = {"text/markdown": f"> **{text}**", "text/plain": text}
+        display(data, raw=True, metadata={"halfgen": {"stamp": text}})
+
+
+def _show_caption(caption: str) -> None:
+    data = {"text/markdown": f"*{caption}*", "text/plain": caption}
+    display(data, raw=True, metadata={"halfgen": {"hidden": True}})
+
+
+def _cell(value: Any) -> str:
+    return " ".join(str(value).split()).replace("|", "\\|")

@@ -1,0 +1,192 @@
+"""The notebooks and the report, really run by papermill and rendered, on the sample."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+
+import nbformat
+import pypdf
+import pytest
+
+from halfgen_lib import config, pipeline
+from halfgen_lib.parameters import parameters_cell
+from halfgen_lib.provenance import project_root
+from halfgen_lib.runs import find_run
+
+ROOT = project_root()
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+REPORT = ROOT / "report" / "report.ipynb"
+SAMPLE = ["-p", "data", "sample", "-p", "epochs", "1"]
+
+
+def code_cells(path):
+    return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory):
+    """Everything that `make report` makes, of one epoch on the sample."""
+    folder = tmp_path_factory.mktemp("report")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HALFGEN_RUNS", str(folder / "runs"))
+        pipeline.make_report(SAMPLE, build=folder / "build")
+        for path in NOTEBOOKS:
+            if path.stem not in pipeline.NOTEBOOKS:
+                pipeline.run_notebook(path, folder / "build" / "notebooks" / path.name, [])
+        run = find_run()
+    return folder / "build", run
+
+
+@pytest.mark.parametrize("path", [*NOTEBOOKS, REPORT], ids=lambda path: path.stem)
+def test_house_style(path):
+    notebook = nbformat.read(path, 4)
+    nbformat.validate(notebook)
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in code_cells(path))
+    for cell in code_cells(path):
+        if "parameters" not in cell.metadata.get("tags", []):
+            assert len(cell.source.splitlines()) <= 12, cell.source
+        tree = ast.parse(cell.source)
+        kinds = (ast.ClassDef, ast.While, ast.AsyncFor)
+        assert not any(isinstance(node, kinds) for node in ast.walk(tree)), cell.source
+    if path != REPORT:
+        assert 8 <= len(notebook.cells) <= 30
+        assert notebook.cells[0].source.startswith("# ")
+        assert "**Question.**" in notebook.cells[0].source
+
+
+@pytest.mark.parametrize("path", [*NOTEBOOKS, REPORT], ids=lambda path: path.stem)
+def test_parameters_cell_is_the_schemas(path):
+    """Names, types, defaults and comments stand in the notebook as the schema has them."""
+    cells = code_cells(path)
+    tagged = [i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", [])]
+    assert tagged == [0]
+    schema = re.search(r"read_parameters\((\w+), globals\(\)\)", cells[1].source)[1]
+    assert cells[0].source == parameters_cell(getattr(config, schema))
+
+
+@pytest.mark.parametrize("path", [*NOTEBOOKS, REPORT], ids=lambda path: path.stem)
+def test_every_figure_stands_between_its_question_and_its_finding(path):
+    """Markdown asks before a figure's cell, and computed prose answers after it."""
+    cells = [c for c in nbformat.read(path, 4).cells if c.cell_type != "raw"]
+    for i, cell in enumerate(cells):
+        if (
+            cell.cell_type == "code"
+            and "show_figure" in cell.source
+            and "import" not in cell.source
+        ):
+            before = [c for c in cells[max(0, i - 3) : i] if c.cell_type == "markdown"]
+            after = cells[i : i + 4]
+            asked = before or any("show_markdown" in c.source for c in cells[i - 2 : i])
+            assert asked, cell.source
+            assert any("show_markdown" in c.source or c.cell_type == "markdown" for c in after)
+
+
+def test_no_number_is_typed_into_the_reports_prose():
+    """Measured numbers are read from a run; prose may name shapes, constants and definitions."""
+    formula = r"\$\$.*?\$\$|\$.*?\$"
+    constants = ("28 × 28", "left 14", "right 14", "0[.]01", "2023", "392", "95 %", "13 and 14")
+    defined = (r"<!--.*?-->", formula, r"@[\w-]+", *constants)
+    for cell in nbformat.read(REPORT, 4).cells:
+        if cell.cell_type == "markdown":
+            text = re.sub("|".join(defined), "", cell.source, flags=re.S)
+            assert not re.search(r"\d", text), text
+
+
+def test_all_notebooks_run_on_the_sample(rendered):
+    build, run = rendered
+    assert run.config.data == "sample" and run.config.epochs == 1
+    done = sorted(path.name for path in (build / "notebooks").glob("*.ipynb"))
+    assert done == [path.name for path in NOTEBOOKS]
+    for name in done:
+        text = (build / "notebooks" / name).read_text()
+        assert "SAMPLE DATA" in text and '"output_type": "error"' not in text
+
+
+def test_reports_numbers_are_the_runs(rendered):
+    build, run = rendered
+    text = pdf_text(build)
+    mse = run.metrics["overall"]["mse"]
+    for number in (mse["mean"], mse["low"], mse["high"], run.history["val_loss"].min()):
+        assert f"{number:.4f}" in text
+    assert run.run_id in text.replace("\n", "") and run.record["git_commit"][:12] in text
+
+
+def pdf_text(build):
+    pages = pypdf.PdfReader(build / "halfgen-report.pdf").pages
+    return "\n".join(page.extract_text() for page in pages)
+
+
+def test_pdf_is_whole(rendered):
+    text = pdf_text(rendered[0])
+    for title in ("Introduction", "Background", "Methodology", "Results", "Discussion"):
+        assert re.search(rf"\d\s+{title}", text), title
+    text = text.replace("\xa0", " ")
+    for part in ("Abstract", "References", "Figure 1", "Table 1", "Equation (3)", "SAMPLE DATA"):
+        assert part in text, part
+    assert "$" not in text and "??" not in text and "@fig" not in text and "@sec" not in text
+
+
+def test_html_is_whole_and_needs_no_network(rendered):
+    html = (rendered[0] / "halfgen-report.html").read_text(encoding="utf-8")
+    prose = re.sub(r"<(script|style|svg|code|pre)\b.*?</\1>", "", html, flags=re.S)
+    prose = re.sub(r"<annotation.*?</annotation>|<[^>]*>", "", prose, flags=re.S)
+    assert "$" not in prose and "@fig-" not in prose and "SAMPLE DATA" in prose
+    loaded = re.findall(r'(?:src|srcset|poster|data)="((?:https?:)?//[^"]+)"', html)
+    loaded += re.findall(r'<link[^>]+href="((?:https?:)?//[^"]+)"', html)
+    loaded += re.findall(r"url\(['\"]?((?:https?:)?//[^)]+)\)", html)
+    assert loaded == []
+    targets = set(re.findall(r'\bid="([^"]+)"', html))
+    links = set(re.findall(r'href="#([^"]+)"', html))
+    assert links - targets == set() and links
+    for image in re.findall(r"<img\b[^>]*>", html):
+        assert re.search(r'alt="[^"]{10,}"', image), image[:200]
+
+
+def test_rendering_again_gives_the_same_bytes(rendered, tmp_path):
+    build, _ = rendered
+    for kind in pipeline.FORMATS:
+        again = tmp_path / f"halfgen-report.{kind}"
+        pipeline.export(build / "report.ipynb", kind, again)
+        assert again.read_bytes() == (build / again.name).read_bytes()
+
+
+def papermill(notebook, target, *arguments, cwd):
+    command = [sys.executable, "-m", "papermill", str(notebook), str(target), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+def test_training_notebook_runs_from_its_folder_and_from_the_root(tmp_path, runs_dir):
+    quick = [*SAMPLE, "-y", "model_settings: {features: [4], hidden_dim: 8, latent_dim: 2}"]
+    for cwd, source in [(ROOT / "notebooks", "02_train.ipynb"), (ROOT, "notebooks/02_train.ipynb")]:
+        result = papermill(source, tmp_path / "out.ipynb", *quick, cwd=cwd)
+        assert result.returncode == 0, result.stderr[-2000:]
+    assert len(list(runs_dir.glob("cae-*"))) == 1  # the second call used the first one's run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-p", "epoch", "5"], "unknown parameter 'epoch' = 5; did you mean 'epochs'?"),
+        (["-y", "model_settings: {latent: 3}"], "model_settings: latent = 3"),
+    ],
+)
+def test_a_bad_parameter_trains_nothing(tmp_path, runs_dir, arguments, message):
+    result = papermill("02_train.ipynb", tmp_path / "o.ipynb", *arguments, cwd=ROOT / "notebooks")
+    assert result.returncode == 1 and message in result.stderr
+    assert not runs_dir.exists()
+
+
+def test_a_report_of_an_unfinished_run_stops_with_a_message(tmp_path, runs_dir, capfd):
+    runs_dir.mkdir(exist_ok=True)
+    folder = runs_dir / "cae-x-seed0-0000000000"
+    folder.mkdir()
+    (folder / "status.json").write_text(json.dumps({"state": "running", "pid": 1, "epoch": 3}))
+    (runs_dir / "current.json").write_text(json.dumps({"run_id": folder.name}))
+    (tmp_path / "report.ipynb").write_text("an older report")
+    with pytest.raises(pipeline.PipelineError, match=r"report\.ipynb failed"):
+        pipeline.run_notebook(REPORT, tmp_path / "report.ipynb", [])
+    assert "is running, not finished" in capfd.readouterr().err
+    assert not (tmp_path / "report.ipynb").exists()  # nothing is left that could be mistaken
