@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import platform
 import subprocess
@@ -53,13 +54,33 @@ def git_commit() -> str:
 
 
 def code_hash(model: str) -> str:
-    """Return 10 hexadecimal digits of the source that decides what training ``model`` computes."""
+    """Return 10 hexadecimal digits of the code that decides what a run of ``model`` computes.
+
+    Docstrings and lines of comment do not count: no result depends on them.
+    """
     package = Path(__file__).parent
     own = MODELS[model].partition(":")[0].rpartition(".")[2]
     files = [package / "models" / f"{own}.py", package / "models" / "base.py"]
-    files += [package / f"{name}.py" for name in ("training", "objectives", "data")]
-    content = b"".join(file.read_bytes() for file in files if file.exists())
-    return hashlib.sha256(content).hexdigest()[:10]
+    files += [package / f"{name}.py" for name in ("training", "objectives", "data", "evaluation")]
+    content = "".join(map(_statements, filter(Path.exists, files)))
+    return hashlib.sha256(content.encode()).hexdigest()[:10]
+
+
+def _statements(file: Path) -> str:
+    """Return a module's source without docstrings, comment lines and blank lines.
+
+    Text and not a syntax tree, whose form changes from one Python to the next.
+    """
+    text = file.read_text(encoding="utf-8")
+    lines = dict(enumerate(text.splitlines(), 1))
+    for node in ast.walk(ast.parse(text)):
+        body = getattr(node, "body", None)
+        first = body[0] if isinstance(body, list) and body else None
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+            for number in range(first.lineno, first.end_lineno + 1):
+                lines.pop(number, None)
+    kept = (line.rstrip() for line in lines.values())
+    return "\n".join(line for line in kept if line and not line.lstrip().startswith("#"))
 
 
 def provenance(device: torch.device, data_sha256: dict[str, str]) -> dict[str, Any]:

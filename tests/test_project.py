@@ -7,6 +7,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from halfgen_lib import provenance
 from halfgen_lib.config import RunConfig
 from halfgen_lib.provenance import project_root
 
@@ -53,3 +54,14 @@ def test_what_the_readme_calls_is_there():
         assert (ROOT / path).exists(), path
     for name in re.findall(r"-p ([a-z_]+) ", readme):
         assert name in RunConfig.model_fields or name == "run_id", name
+
+
+def test_the_code_hash_sees_statements_and_not_words(tmp_path):
+    module = tmp_path / "m.py"
+    module.write_text('"""Doc."""\n\n\ndef f(x):\n    """Doc."""\n    return x + 1\n')
+    before = provenance._statements(module)
+    module.write_text("# why\ndef f(x):\n\n    return x + 1\n")
+    assert provenance._statements(module) == before
+    module.write_text("def f(x):\n    return x + 2\n")
+    assert provenance._statements(module) != before
+    assert len(provenance.code_hash("cae")) == 10

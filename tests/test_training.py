@@ -240,7 +240,7 @@ def test_config_json_can_be_read_by_anyone(tiny_config, sample):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_is_least_for_the_truth_and_trains(loss, tiny_config, sample):
-    left, right = halves(to_unit(sample.train.images))
+    _, right = halves(to_unit(sample.train.images))
     assert LOSSES[loss](right, right) < LOSSES[loss]((right + 0.2).clamp(0, 1), right)
     run = fit(tiny_config(loss=loss, epochs=3), sample, quiet=True)
     assert run.history["train_loss"][-1] < run.history["train_loss"][0]

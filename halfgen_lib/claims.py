@@ -1,0 +1,207 @@
+"""The seed's claims, one by one: how each was tested, what was measured, and the verdict.
+
+A claim whose evidence has not been computed yet is *open*: it says what to run, and nothing else.
+Verdicts follow from the numbers by rules that are written here, not by eye.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from .data import CLASS_NAMES
+from .evaluation import SEED_REPORT_MSE
+from .results import Record
+from .runs import Run
+from .summaries import Summary
+
+SEED_EPOCH = 17  # Erkol (2023), section 5: "by the 17th epoch"
+SEED_DROPS = 4  # "decreased four times"
+SEED_EASY = ("Trouser", "T-shirt/top", "Dress")
+SEED_HARD = ("Sneaker", "Ankle boot")
+OPEN = "open"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One row of the table of claims."""
+
+    claim: str
+    test: str
+    measured: str
+    verdict: str
+    shown_in: str = ""
+
+    def row(self, number: int) -> tuple[str, ...]:
+        """Return the row's cells."""
+        return (str(number), self.claim, self.test, self.measured, self.verdict, self.shown_in)
+
+
+HEADER = ("", "the seed says", "tested by", "measured", "verdict", "shown in")
+
+
+def _open(claim: str, test: str, run: str = "make study") -> Claim:
+    return Claim(claim, test, f"not computed yet: `{run}`", OPEN)
+
+
+def _records(summaries: Mapping[str, Summary], variant: str) -> tuple[Record, ...]:
+    return summaries[variant].records if variant in summaries else ()
+
+
+def _spread(values: list[float], digits: int) -> str:
+    """Return the range of values over seeds in words."""
+    low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def convergence(summaries: Mapping[str, Summary]) -> Claim:
+    """Claim 1, on the network of the public code: both losses are near the value by the epoch."""
+    claim = f"Training and validation loss meet at about {SEED_REPORT_MSE} by epoch {SEED_EPOCH}."
+    test = f"public code's network and protocol, losses of epoch {SEED_EPOCH}"
+    records = [r for r in _records(summaries, "as_published") if r.epochs >= SEED_EPOCH]
+    if not records:
+        return _open(claim, test)
+    train = [r.history.train_loss[SEED_EPOCH - 1] for r in records]
+    val = [r.history.val_loss[SEED_EPOCH - 1] for r in records]
+    near = all(abs(value - SEED_REPORT_MSE) <= 0.0005 for value in train + val)
+    measured = f"training {_spread(train, 4)}, validation {_spread(val, 4)}"
+    return Claim(claim, test, measured, "reproduced" if near else "not reproduced", "@tbl-erratum")
+
+
+def learning_rate_drops(summaries: Mapping[str, Summary]) -> Claim:
+    """Claim 2: how often the learning rate falls in the seed's epochs."""
+    claim, test = "The learning rate is halved four times.", "drops in the public code's schedule"
+    records = _records(summaries, "as_published")
+    if not records:
+        return _open(claim, test)
+    drops = [int((np.diff(r.history.lr) < 0).sum()) for r in records]
+    found = SEED_DROPS in drops
+    verdict = "reproduced" if found else "not reproduced"
+    measured = f"{_spread(drops, 0)} in {records[0].epochs} epochs"
+    return Claim(claim, test, measured, verdict, "@sec-variants")
+
+
+def overfitting(summaries: Mapping[str, Summary]) -> Claim:
+    """Claim 3: whether the validation loss rises when training goes on."""
+    claim = f"Training past epoch {SEED_EPOCH} overfits."
+    test = "the text's network for 60 epochs: last validation loss against the lowest"
+    records = _records(summaries, "long")
+    if not records:
+        return _open(claim, test)
+    rise = [r.history.val_loss[-1] / min(r.history.val_loss) - 1 for r in records]
+    gap = [r.history.val_loss[-1] / r.history.train_loss[-1] - 1 for r in records]
+    best = [float(r.best_epoch) for r in records]
+    measured = (
+        f"best epoch {_spread(best, 0)}; then up by {max(rise):.1%}; at the end the validation"
+        f" loss is {max(gap):.0%} above the training loss"
+    )
+    verdict = "true" if min(rise) > 0.01 else "true in part: a gap opens, the error hardly rises"
+    if min(gap) < 0.05:
+        verdict = "not seen"
+    return Claim(claim, test, measured, verdict, "@fig-long")
+
+
+def easy_and_hard(run: Run) -> Claim:
+    """Claim 4: the classes ranked by squared error and by structural similarity."""
+    per_class = run.metrics["per_class"]
+    names = [name for name in CLASS_NAMES if name in per_class]
+    by_mse = sorted(names, key=lambda name: per_class[name]["mse"]["mean"])
+    by_ssim = sorted(names, key=lambda name: -per_class[name]["ssim"]["mean"])
+    ranks = {
+        name: f"{name} {by_mse.index(name) + 1} and {by_ssim.index(name) + 1}"
+        for name in (*SEED_EASY, *SEED_HARD)
+    }
+    easy = all(name in by_mse[:5] for name in SEED_EASY)
+    hard = [name for name in SEED_HARD if name in by_mse[-3:]]
+    verdict = {2: "true", 1: "half true", 0: "not true"}[len(hard)] if easy else "half true"
+    return Claim(
+        "Trousers, T-shirts and dresses are completed best, sneakers and ankle boots worst.",
+        "rank of ten, by MSE and by SSIM (1: best)",
+        "; ".join(ranks.values()),
+        verdict if len(hard) != 1 else f"{verdict}: {hard[0]} is hard by MSE, the other is not",
+        "@tbl-classes",
+    )
+
+
+def rank_correlations(a: np.ndarray, b: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Return Spearman's rank correlation over all images, and its mean within the classes."""
+    within = [spearmanr(a[labels == c], b[labels == c]).statistic for c in np.unique(labels)]
+    return float(spearmanr(a, b).statistic), float(np.mean(within))
+
+
+def symmetry(mirror: np.ndarray, mse: np.ndarray, labels: np.ndarray) -> Claim:
+    """Claim 5: whether an image's asymmetry goes with the network's error."""
+    overall, within = rank_correlations(mirror, mse, labels)
+    verdict = "true" if min(overall, within) > 0.3 else "true in part"
+    return Claim(
+        "The reason is symmetry: symmetric items are easier.",
+        "rank correlation of an image's mirror error and the network's error",
+        f"{overall:.2f} over all images, {within:.2f} within a class",
+        verdict if max(overall, within) > 0.1 else "not seen",
+        "@fig-symmetry",
+    )
+
+
+def facing(values: Mapping[str, Any] | None) -> Claim:
+    """Claim 6: what it costs an item to face the other way, and what flipping repairs."""
+    claim = "Asymmetric items that face the other way are completed worse: the data face one way."
+    test = "error on the mirrored test set, without and with flip augmentation"
+    if values is None:
+        return _open(claim, test)
+    plain, flip = values["default"], values["flip"]
+    boot = {key: plain[key]["Ankle boot"]["mean"] for key in ("test", "mirrored")}
+    measured = (
+        f"ankle boots {boot['test']:.3f}, mirrored {boot['mirrored']:.3f}; all classes"
+        f" {plain['test']['all']['mean']:.4f}, mirrored {plain['mirrored']['all']['mean']:.4f};"
+        f" trained with flips {flip['test']['all']['mean']:.4f} and"
+        f" {flip['mirrored']['all']['mean']:.4f}"
+    )
+    worse = plain["mirrored"]["all"]["low"] > plain["test"]["all"]["high"]
+    return Claim(claim, test, measured, "true" if worse else "not seen", "@tbl-facing")
+
+
+def dataset_size(train: int, test: int) -> Claim:
+    """Claim 7: how many images there are."""
+    return Claim(
+        "The data set has 50,000 training images.",
+        "counting",
+        f"{train:,} for training, {test:,} for testing",
+        "true" if train == 50_000 else "not true: that is what a hold-out of 10,000 leaves",
+        "@sec-data",
+    )
+
+
+def more_data(summaries: Mapping[str, Summary], sizes: Mapping[str, int]) -> Claim:
+    """Claim 8: what more training images bring.
+
+    Args:
+        summaries: of the study.
+        sizes: variant -> its number of training images.
+    """
+    claim, test = "A larger data set would help.", "test error against the size of the training set"
+    known = {sizes[v]: s.mean("test_mse") for v, s in summaries.items() if v in sizes and s.count}
+    if len(known) < 3:
+        return _open(claim, test)
+    (before, last) = sorted(known)[-2:]
+    gain = 1 - known[last] / known[before]
+    first = min(known)
+    measured = (
+        f"{first:,} images {known[first]:.4f}, {before:,} {known[before]:.4f},"
+        f" {last:,} {known[last]:.4f}: the last step lowers it by {gain:.1%}"
+    )
+    verdict = "likely: the curve still falls" if gain > 0.01 else "not by much: the curve is flat"
+    return Claim(claim, test, measured, verdict, "@fig-size")
+
+
+def generative() -> Claim:
+    """Claim 9: the seed's future work."""
+    return Claim(
+        "Variational autoencoders or adversarial networks would help.",
+        "training them",
+        "not computed yet",
+        OPEN,
+    )

@@ -1,0 +1,215 @@
+"""What a study's records say: each variant's mean and spread over seeds, and what is missing."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .config import FACTORS, SCHEMA_VERSION, VARIANTS, RunConfig
+from .models import MODELS
+from .provenance import code_hash
+from .results import Record
+
+SEEDS = 3  # what a variant's mean should rest on
+
+# what is averaged over seeds
+MEASURES: dict[str, Callable[[Record], float]] = {
+    "val_mse": lambda record: record.val_mse,
+    "test_mse": lambda record: record.test.mse.mean,
+    "test_ssim": lambda record: record.test.ssim.mean,
+    "best_epoch": lambda record: record.best_epoch,
+    "seconds": lambda record: record.seconds,
+}
+
+# how many images train where train_size is 0, by data and split
+TRAIN_IMAGES = {
+    ("full", "holdout"): 50_000,
+    ("full", "as_published"): 60_000,
+    ("sample", "holdout"): 1_670,
+    ("sample", "as_published"): 2_000,
+}
+
+
+def train_images(identity: Mapping[str, Any]) -> int:
+    """Return how many images a run with this :meth:`RunConfig.identity` trains on."""
+    return identity["train_size"] or TRAIN_IMAGES[identity["data"], identity["split"]]
+
+
+def staleness(record: Record) -> str:
+    """Return why the present code might give another result than the record's, or ``""``."""
+    model = record.identity.get("model")
+    if record.identity.get("schema_version") != SCHEMA_VERSION:
+        return "made with another schema"
+    if record.variant not in VARIANTS or model not in MODELS:
+        return "no longer declared"
+    try:
+        expected = RunConfig.of_variant(
+            record.variant, seed=record.seed, data=record.identity["data"]
+        )
+    except (ValueError, KeyError):
+        return "no longer allowed"
+    if expected.hash() != record.config_hash:
+        return "made with other settings"
+    return "made with other library code" if code_hash(model) != record.code_hash else ""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One variant over its seeds; the standard deviation is that over seeds (n - 1)."""
+
+    variant: str
+    records: tuple[Record, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many seeds there are."""
+        return len(self.records)
+
+    @property
+    def stale(self) -> tuple[str, ...]:
+        """Why records are stale; empty if none is."""
+        return tuple(sorted({why for why in map(staleness, self.records) if why}))
+
+    @property
+    def can_be_chosen(self) -> bool:
+        """Whether its validation images are not those of the test."""
+        return bool(self.records) and self.records[0].identity.get("split") == "holdout"
+
+    def mean(self, measure: str) -> float:
+        """Return the mean over seeds of a measure, a name in ``MEASURES``."""
+        return statistics.fmean(map(MEASURES[measure], self.records))
+
+    def sd(self, measure: str) -> float:
+        """Return the standard deviation over seeds; 0 where there is one."""
+        values = list(map(MEASURES[measure], self.records))
+        return statistics.stdev(values) if len(values) > 1 else 0.0
+
+    def interval(self, measure: str) -> dict[str, float]:
+        """Return mean, low and high: the mean, and one standard deviation to either side."""
+        mean, sd = self.mean(measure), self.sd(measure)
+        return {"mean": mean, "low": mean - sd, "high": mean + sd}
+
+    def text(self, measure: str, digits: int) -> str:
+        """Return the mean and, where there are several seeds, ± the standard deviation."""
+        spread = f" ± {self.sd(measure):.{digits}f}" if self.count > 1 else ""
+        return f"{self.mean(measure):.{digits}f}{spread}"
+
+    def note(self, wanted: int = SEEDS) -> str:
+        """Return what a reader has to know: seeds that are missing, results that are stale."""
+        if not self.records:
+            return "missing"
+        few = [f"{self.count} of {wanted} seeds"] if self.count < wanted else []
+        return "; ".join([*few, *(f"stale: {why}" for why in self.stale)])
+
+
+def summarise_variants(
+    records: Iterable[Record], variants: Sequence[str] | None = None
+) -> dict[str, Summary]:
+    """Return each variant's summary: those declared, in their order, then those no longer so.
+
+    A variant without records has an empty summary. Of one whose settings were changed, records of
+    the old settings count only until there is one of the new.
+    """
+    found: dict[str, list[Record]] = {name: [] for name in variants or VARIANTS}
+    for record in sorted(records, key=lambda record: record.key):
+        found.setdefault(record.variant, []).append(record)
+    summaries = {}
+    for name, own in found.items():
+        usable = [r for r in own if staleness(r) in ("", "made with other library code")]
+        summaries[name] = Summary(name, tuple(usable or own))
+    return summaries
+
+
+def best_on_validation(summaries: Mapping[str, Summary]) -> Summary | None:
+    """Return the variant with the lowest mean validation MSE of those with the most seeds.
+
+    Variants that validate on the test set cannot be chosen. None if there is nothing to choose.
+    """
+    candidates = [summary for summary in summaries.values() if summary.can_be_chosen]
+    most = max((min(summary.count, SEEDS) for summary in candidates), default=0)
+    candidates = [summary for summary in candidates if summary.count >= most]
+    return min(candidates, key=lambda summary: summary.mean("val_mse"), default=None)
+
+
+def by_validation(summaries: Mapping[str, Summary]) -> list[Summary]:
+    """Return the summaries, lowest mean validation MSE first, missing ones last."""
+    return sorted(
+        summaries.values(), key=lambda s: (not s.records, s.mean("val_mse") if s.records else 0)
+    )
+
+
+def factor_summaries(summaries: Mapping[str, Summary]) -> dict[str, list[Summary]]:
+    """Return factor -> its variants that have records; only where there are two or more."""
+    found = {
+        factor: [summaries[name] for name in names if name in summaries and summaries[name].count]
+        for factor, names in FACTORS.items()
+    }
+    return {factor: own for factor, own in found.items() if len(own) > 1}
+
+
+def completeness(summaries: Mapping[str, Summary], name: str) -> str:
+    """Return, in Markdown, what of the study ``name`` is there, missing and stale, and what to do.
+
+    Without any record that is all there is to say.
+    """
+    runs = sum(summary.count for summary in summaries.values())
+    if not runs:
+        return f"**No results yet.** There is no run in `{name}`; `make study` fills `study.json`."
+    groups = {
+        "missing": [n for n, s in summaries.items() if not s.count],
+        f"fewer than {SEEDS} seeds": [n for n, s in summaries.items() if 0 < s.count < SEEDS],
+        "stale": [n for n, s in summaries.items() if s.stale],
+    }
+    listed = [
+        f"{what}: {', '.join(f'`{n}`' for n in names)}" for what, names in groups.items() if names
+    ]
+    whole = f"`{name}` holds {runs} runs of {sum(s.count > 0 for s in summaries.values())} variants"
+    if not listed:
+        return f"{whole}, each with {SEEDS} seeds or more, made by the code as it is."
+    todo = "`make study` adds what is missing, `make study STUDY=--stale` repeats what is stale."
+    return f"{whole}. **Not complete:** {'; '.join(listed)}. {todo}"
+
+
+def table_rows(summaries: Mapping[str, Summary]) -> list[dict[str, str]]:
+    """Return the table of all variants, the lowest mean validation MSE first."""
+    rows = []
+    for summary in by_validation(summaries):
+        row = dict.fromkeys(("validation MSE", "test MSE", "test SSIM", "parameters"), "–")
+        if summary.records:
+            row = {
+                "validation MSE": summary.text("val_mse", 5),
+                "test MSE": summary.text("test_mse", 5),
+                "test SSIM": summary.text("test_ssim", 4),
+                "parameters": f"{summary.records[0].parameters:,}",
+            }
+        star = "" if summary.can_be_chosen or not summary.records else r" \*"
+        rows.append({"variant": f"`{summary.variant}`{star}", **row, "note": summary.note()})
+    return rows
+
+
+def origin_rows(records: Iterable[Record]) -> list[dict[str, str]]:
+    """Return where and when the records were made: one row a device and library."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        key = record.origin.device, record.origin.versions.get("torch", "unknown")
+        groups.setdefault(key, []).append(record)
+    rows = []
+    for (device, torch), own in sorted(groups.items()):
+        dates = sorted(record.origin.finished[:10] for record in own)
+        commits = dict.fromkeys(
+            record.origin.git_commit[:8] + ("+" if "+" in record.origin.git_commit else "")
+            for record in sorted(own, key=lambda record: record.origin.finished)
+        )
+        rows.append(
+            {
+                "device": device,
+                "torch": torch,
+                "runs": str(len(own)),
+                "hours": f"{sum(record.seconds for record in own) / 3600:.1f}",
+                "dates": " – ".join(dict.fromkeys((dates[0], dates[-1]))),
+                "commits": " – ".join(dict.fromkeys((next(iter(commits)), list(commits)[-1]))),
+            }
+        )
+    return rows

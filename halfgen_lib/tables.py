@@ -1,0 +1,106 @@
+"""Rows of the tables that notebooks and the report share; numbers come in, text goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .data import CLASS_NAMES
+from .models.base import LayerRow
+
+Row = dict[str, str]
+
+
+def interval(value: Mapping[str, float], digits: int) -> str:
+    """Return "mean [low, high]" of a mean with its interval."""
+    mean, low, high = (f"{value[key]:.{digits}f}" for key in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
+
+
+def layer_rows(layers: Iterable[LayerRow]) -> list[Row]:
+    """Return the layer table of a network."""
+    return [
+        {
+            "layer": layer.kind,
+            "details": layer.details,
+            "output shape": " × ".join(map(str, layer.output_shape)),
+            "parameters": f"{layer.parameters:,}",
+        }
+        for layer in layers
+    ]
+
+
+def score_row(scores: Mapping[str, Any]) -> Row:
+    """Return MSE, PSNR and SSIM of :func:`evaluation.summarise`'s scores of one group."""
+    return {
+        "MSE": interval(scores["mse"], 4),
+        "PSNR (dB)": f"{scores['psnr']['mean']:.1f}",
+        "SSIM": interval(scores["ssim"], 3),
+    }
+
+
+def class_rows(metrics: Mapping[str, Any]) -> list[Row]:
+    """Return the test scores of each class and, last, of all images."""
+    groups = {**metrics["per_class"], "**all**": metrics["overall"]}
+    return [
+        {"class": name, "images": f"{group['mse']['count']:,}", **score_row(group)}
+        for name, group in groups.items()
+    ]
+
+
+def baseline_rows(analysis: Mapping[str, Any]) -> list[Row]:
+    """Return every baseline and the network: test scores and the error above the network's."""
+    rows = []
+    for name, method in analysis["methods"].items():
+        difference = analysis["differences"].get(name)
+        above = "–"
+        if difference:
+            low, high = difference["low"], difference["high"]
+            above = f"{difference['mean']:+.4f} [{low:+.4f}, {high:+.4f}]"
+        rows.append({"method": method["title"], **score_row(method["overall"]), "above": above})
+    return rows
+
+
+def gate(analysis: Mapping[str, Any]) -> tuple[bool, str]:
+    """Tell whether the network beats every baseline, each interval excluding zero, and by whom.
+
+    Returns:
+        Whether it does, and the key of the baseline that comes nearest.
+    """
+    differences = analysis["differences"]
+    nearest = min(differences, key=lambda name: differences[name]["mean"])
+    return all(difference["low"] > 0 for difference in differences.values()), nearest
+
+
+def facing_rows(analysis: Mapping[str, Any]) -> list[Row]:
+    """Return the error on the test set and on its mirror image, trained without and with flips."""
+    plain, flip = analysis["default"], analysis["flip"]
+
+    def mean(values: Mapping[str, Any], group: str, name: str) -> str:
+        return f"{values[group][name]['mean']:.4f}"
+
+    rows = []
+    for name in (*CLASS_NAMES, "all"):
+        facing = plain["by_facing"].get(name)
+        against = facing["against"] if facing else None
+        rows.append(
+            {
+                "class": name if facing else f"**{name}**",
+                "share facing": f"{facing['share']:.1%}" if facing else "",
+                "as it is": mean(plain, "test", name),
+                "those facing away": f"{against['mean']:.4f}" if against else "–",
+                "mirrored": mean(plain, "mirrored", name),
+                "with flips": mean(flip, "test", name),
+                "with flips, mirrored": mean(flip, "mirrored", name),
+            }
+        )
+    return rows
+
+
+def computed(origin: Mapping[str, Any]) -> str:
+    """Return where and when something published was computed, for a caption."""
+    commit = origin["git_commit"]
+    changes = " with changes" if "+" in commit else ""
+    return (
+        f"Computed {origin['created'][:10]} on {origin['device']} by commit {commit[:8]}{changes}."
+    )
