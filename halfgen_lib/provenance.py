@@ -60,7 +60,7 @@ def code_hash(model: str) -> str:
     """
     package = Path(__file__).parent
     own = MODELS[model].partition(":")[0].rpartition(".")[2]
-    files = [package / "models" / f"{own}.py", package / "models" / "base.py"]
+    files = [package / "models" / f"{name}.py" for name in (own, "base", "patches")]
     files += [package / f"{name}.py" for name in ("training", "objectives", "data", "evaluation")]
     content = "".join(map(_statements, filter(Path.exists, files)))
     return hashlib.sha256(content.encode()).hexdigest()[:10]

@@ -1,9 +1,11 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from halfgen_lib import models
-from halfgen_lib.models import build_model, model_settings
+from halfgen_lib.data import halves, to_unit
+from halfgen_lib.models import build_model, model_settings, patches
 from halfgen_lib.models.base import check_left, stages
 from halfgen_lib.models.cae import (
     CroppedConvTranspose2d,
@@ -185,3 +187,74 @@ def test_a_model_is_one_file_and_one_line(monkeypatch, tmp_path, tiny_config, sa
     run = fit(tiny_config(model="mine", model_settings={"width": 1}, epochs=1), sample, quiet=True)
     assert run.is_finished
     assert run.model().parameter_count() == 10
+
+
+@pytest.mark.parametrize("kernel", [(4, 2), (3, 3), (5, 2), (2, 4), (1, 1)])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_convolutions_by_patches_are_torchs_with_their_gradients(kernel, stride, generator):
+    def draw(*shape):
+        made = torch.randn(*shape, generator=generator, dtype=torch.float64)
+        return made.requires_grad_()
+
+    image, weight, bias = draw(2, 3, 11, 9), draw(5, 3, *kernel), draw(5)
+    ours = patches.conv2d(image, weight, bias, stride)
+    theirs = F.conv2d(image, weight, bias, stride)
+    assert torch.allclose(ours, theirs)
+    factor = torch.randn(theirs.shape, generator=generator, dtype=torch.float64)
+    for a, b in zip(
+        torch.autograd.grad((ours * factor).sum(), (image, weight, bias)),
+        torch.autograd.grad((theirs * factor).sum(), (image, weight, bias)),
+        strict=True,
+    ):
+        assert torch.allclose(a, b)
+    small, mirrored = draw(2, 5, *theirs.shape[2:]), draw(5, 3, *kernel)
+    theirs = F.conv_transpose2d(small, mirrored, None, stride)
+    ours = patches.conv_transpose2d(small, mirrored, stride, tuple(theirs.shape[2:]))
+    assert torch.allclose(ours, theirs)
+    factor = torch.randn(theirs.shape, generator=generator, dtype=torch.float64)
+    for a, b in zip(
+        torch.autograd.grad((ours * factor).sum(), (small, mirrored)),
+        torch.autograd.grad((theirs * factor).sum(), (small, mirrored)),
+        strict=True,
+    ):
+        assert torch.allclose(a, b)
+
+
+def test_fast_and_plain_paths_train_alike(sample, monkeypatch):
+    """The first 20 steps on the CPU, by patches and by torch's own convolutions: same losses.
+
+    In float64: Adam divides by the size of gradients, which makes much of float32's rounding.
+    """
+    left, right = (half.double() for half in halves(to_unit(sample.train.images)))
+
+    def losses():
+        torch.manual_seed(0)
+        model = build_model("cae", {}).double().train()
+        optimizer = torch.optim.Adam(model.parameters())
+        for step in range(20):
+            chosen = slice(8 * step, 8 * step + 64)
+            optimizer.zero_grad()
+            loss = F.mse_loss(model(left[chosen]), right[chosen])
+            loss.backward()
+            optimizer.step()
+            yield loss.item()
+
+    fast = list(losses())
+    with monkeypatch.context() as patch:
+        patch.setattr(PaddedConv2d, "forward", plain_conv)
+        patch.setattr(CroppedConvTranspose2d, "forward", plain_conv_transpose)
+        plain = list(losses())
+    assert fast == pytest.approx(plain, rel=1e-8) and fast[-1] < fast[0]
+
+
+def plain_conv(self, x):
+    padded = F.pad(x, self.extra)
+    return F.conv2d(padded, self.weight, self.bias, self.stride, self.padding)
+
+
+def plain_conv_transpose(self, x):
+    top, left, height, width = self.window
+    whole = F.conv_transpose2d(
+        x, self.weight, self.bias, self.stride, self.padding, self.output_padding
+    )
+    return whole[:, :, top : top + height, left : left + width]

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from .. import settings
+from . import patches
 from .base import HALF_SHAPE, Completer
 
 Positive = Annotated[int, Field(ge=1, le=4096)]
@@ -99,6 +100,10 @@ class PaddedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, outputs, H', W')."""
+        if x.device.type == "cpu":
+            (high, wide), (left, right, top, bottom) = self.padding, self.extra
+            padded = F.pad(x, (wide + left, wide + right, high + top, high + bottom))
+            return patches.conv2d(padded, self.weight, self.bias, self.stride[0])
         return super().forward(F.pad(x, self.extra) if any(self.extra) else x)
 
 
@@ -130,7 +135,21 @@ class CroppedConvTranspose2d(nn.ConvTranspose2d):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H', W') to (N, outputs, H, W)."""
         top, left, height, width = self.window
+        if x.device.type == "cpu":
+            whole = patches.conv_transpose2d(x, self.weight, self.stride[0], self._size(x))
+            top, left = top + self.padding[0], left + self.padding[1]
+            cropped = whole[:, :, top : top + height, left : left + width]
+            return cropped + self.bias[:, None, None]
         return super().forward(x)[:, :, top : top + height, left : left + width]
+
+    def _size(self, x: Tensor) -> tuple[int, int]:
+        """Return the height and width before cropping."""
+        return tuple(
+            (n - 1) * self.stride[0] + kernel + short
+            for n, kernel, short in zip(
+                x.shape[2:], self.kernel_size, self.output_padding, strict=True
+            )
+        )
 
 
 class ConvAutoencoder(Completer):
