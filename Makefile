@@ -20,8 +20,9 @@ test: .venv/.installed-test  ## run every test; needs no network and no GPU
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -q
 
-study: .venv/.installed  ## train all variants with three seeds; may be stopped and started again
+study: .venv/.installed-test  ## train all variants with three seeds; may be stopped and started again
 	$(BIN)/halfgen study $(STUDY)
+	$(BIN)/halfgen analyse
 
 lab: .venv/.installed  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,13 @@ from .training import choose_device, fit
 PUBLISHED = ("baselines", "erratum", "audit", "facing")
 
 
-def publish(name: str, values: dict[str, Any], dataset: Dataset) -> None:
-    """Write an analysis to ``report/results/<name>.json`` with its origin."""
+def publish(name: str, values: dict[str, Any], dataset: Dataset) -> Path:
+    """Write an analysis to ``report/results/<name>.json`` with its origin; return the file."""
     path = results_path(name if not dataset.is_sample else f"{name}-sample")
     path.parent.mkdir(parents=True, exist_ok=True)
     origin = provenance(choose_device("cpu"), dataset.sha256)
     write_json(path, {"data": dataset.name, "origin": origin, **values})
+    return path
 
 
 def published(name: str) -> dict[str, Any] | None:
@@ -53,7 +55,7 @@ def published(name: str) -> dict[str, Any] | None:
     return values
 
 
-def analyse(data: str = "full", **changes: Any) -> None:
+def analyse(data: str = "full", **changes: Any) -> list[Path]:
     """Make and publish every analysis; the runs that they are of are trained if need be.
 
     Args:
@@ -65,12 +67,14 @@ def analyse(data: str = "full", **changes: Any) -> None:
         fit(RunConfig.of_variant(variant, data=data, **changes), dataset)
         for variant in ("default", "as_published", "flip")
     )
-    publish("baselines", baselines_analysis(default, dataset), dataset)
-    publish("erratum", erratum_analysis(published_code, dataset), dataset)
-    publish("audit", audit_analysis(default, dataset), dataset)
     both = {"default": default, "flip": flipped}
-    values = {name: facing_analysis(run, dataset) for name, run in both.items()}
-    publish("facing", values, dataset)
+    made = {
+        "baselines": baselines_analysis(default, dataset),
+        "erratum": erratum_analysis(published_code, dataset),
+        "audit": audit_analysis(default, dataset),
+        "facing": {name: facing_analysis(run, dataset) for name, run in both.items()},
+    }
+    return [publish(name, values, dataset) for name, values in made.items()]
 
 
 def baselines_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:

@@ -17,6 +17,20 @@ from .symmetry import class_means, faces_as_its_class
 REPORTED_MISLABELLED = (16691, 28264, 33982, 40513, 42018, 45592)
 
 
+def class_intervals(values: np.ndarray, labels: np.ndarray) -> dict[str, dict[str, float]]:
+    """Return the bootstrap interval of the mean of each class that has images, by its name.
+
+    Args:
+        values: (N,) a score of each image.
+        labels: (N,) class numbers.
+    """
+    return {
+        name: bootstrap(values[labels == number]).as_dict()
+        for number, name in enumerate(CLASS_NAMES)
+        if (labels == number).any()
+    }
+
+
 def nearest_distance(images: Images, others: Images, *, chunk: int = 500) -> np.ndarray:
     """Return the root mean squared pixel difference of each image to its nearest other one.
 
@@ -108,5 +122,4 @@ def facing_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
 
 
 def _by_class(mse: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    groups = {name: mse[labels == c] for c, name in enumerate(CLASS_NAMES)} | {"all": mse}
-    return {name: bootstrap(values).as_dict() for name, values in groups.items() if len(values)}
+    return class_intervals(mse, labels) | {"all": bootstrap(mse).as_dict()}

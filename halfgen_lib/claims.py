@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from .data import CLASS_NAMES
+from .config import FACTORS
+from .data import CLASS_NAMES, Dataset
 from .evaluation import SEED_REPORT_MSE
 from .results import Record
 from .runs import Run
-from .summaries import Summary
+from .summaries import Summary, train_images
 
 SEED_EPOCH = 17  # Erkol (2023), section 5: "by the 17th epoch"
 SEED_DROPS = 4  # "decreased four times"
@@ -69,7 +70,7 @@ def convergence(summaries: Mapping[str, Summary]) -> Claim:
     val = [r.history.val_loss[SEED_EPOCH - 1] for r in records]
     near = all(abs(value - SEED_REPORT_MSE) <= 0.0005 for value in train + val)
     measured = f"training {_spread(train, 4)}, validation {_spread(val, 4)}"
-    return Claim(claim, test, measured, "reproduced" if near else "not reproduced", "@tbl-erratum")
+    return Claim(claim, test, measured, "reproduced" if near else "not reproduced", "@sec-erratum")
 
 
 def learning_rate_drops(summaries: Mapping[str, Summary]) -> Claim:
@@ -102,7 +103,7 @@ def overfitting(summaries: Mapping[str, Summary]) -> Claim:
     verdict = "true" if min(rise) > 0.01 else "true in part: a gap opens, the error hardly rises"
     if min(gap) < 0.05:
         verdict = "not seen"
-    return Claim(claim, test, measured, verdict, "@fig-long")
+    return Claim(claim, test, measured, verdict, "@sec-variants")
 
 
 def easy_and_hard(run: Run) -> Claim:
@@ -161,7 +162,7 @@ def facing(values: Mapping[str, Any] | None) -> Claim:
         f" {flip['mirrored']['all']['mean']:.4f}"
     )
     worse = plain["mirrored"]["all"]["low"] > plain["test"]["all"]["high"]
-    return Claim(claim, test, measured, "true" if worse else "not seen", "@tbl-facing")
+    return Claim(claim, test, measured, "true" if worse else "not seen", "@sec-facing")
 
 
 def dataset_size(train: int, test: int) -> Claim:
@@ -175,26 +176,24 @@ def dataset_size(train: int, test: int) -> Claim:
     )
 
 
-def more_data(summaries: Mapping[str, Summary], sizes: Mapping[str, int]) -> Claim:
-    """Claim 8: what more training images bring.
-
-    Args:
-        summaries: of the study.
-        sizes: variant -> its number of training images.
-    """
+def more_data(summaries: Mapping[str, Summary]) -> Claim:
+    """Claim 8: what more training images bring, by the variants that train on a part of them."""
     claim, test = "A larger data set would help.", "test error against the size of the training set"
-    known = {sizes[v]: s.mean("test_mse") for v, s in summaries.items() if v in sizes and s.count}
+    known = {
+        train_images(summaries[name].records[0].identity): summaries[name].mean("test_mse")
+        for name in FACTORS["train_size"]
+        if name in summaries and summaries[name].count
+    }
     if len(known) < 3:
         return _open(claim, test)
-    (before, last) = sorted(known)[-2:]
+    first, before, last = min(known), *sorted(known)[-2:]
     gain = 1 - known[last] / known[before]
-    first = min(known)
     measured = (
         f"{first:,} images {known[first]:.4f}, {before:,} {known[before]:.4f},"
         f" {last:,} {known[last]:.4f}: the last step lowers it by {gain:.1%}"
     )
     verdict = "likely: the curve still falls" if gain > 0.01 else "not by much: the curve is flat"
-    return Claim(claim, test, measured, verdict, "@fig-size")
+    return Claim(claim, test, measured, verdict, "@sec-variants")
 
 
 def generative() -> Claim:
@@ -205,3 +204,33 @@ def generative() -> Claim:
         "not computed yet",
         OPEN,
     )
+
+
+def all_claims(
+    run: Run,
+    mirror: np.ndarray,
+    summaries: Mapping[str, Summary],
+    facing_values: Mapping[str, Any] | None,
+    dataset: Dataset,
+) -> list[Claim]:
+    """Return the claims in their order.
+
+    Args:
+        run: the finished run that is reported.
+        mirror: (N,) the mirror error of each test image.
+        summaries: of the study.
+        facing_values: the published analysis ``facing``, or None.
+        dataset: the images.
+    """
+    mse, labels = run.scores["mse"], dataset.test.labels.numpy()
+    return [
+        convergence(summaries),
+        learning_rate_drops(summaries),
+        overfitting(summaries),
+        easy_and_hard(run),
+        symmetry(mirror, mse, labels),
+        facing(facing_values),
+        dataset_size(len(dataset.train), len(dataset.test)),
+        more_data(summaries),
+        generative(),
+    ]

@@ -1,4 +1,4 @@
-"""The command line: ``halfgen data | train | study | report``."""
+"""The command line: ``halfgen data | train | study | analyse | report``."""
 
 from __future__ import annotations
 
@@ -59,6 +59,13 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_study(commands.add_parser("study", help="train variants x seeds and publish the results"))
 
+    analyse = commands.add_parser(
+        "analyse",
+        help="publish baselines, erratum and audits (trains three runs if need be)",
+    )
+    analyse.add_argument("--data", choices=["full", "sample"], default="full")
+    analyse.set_defaults(run=_analyse)
+
     report = commands.add_parser(
         "report",
         help="run all notebooks and render the report as HTML and PDF",
@@ -82,8 +89,8 @@ def _train(arguments: argparse.Namespace, _: list[str]) -> None:
     from .runs import choose_run
     from .training import fit
 
-    given = {name: value for name, value in vars(arguments).items() if value not in (None, False)}
-    changes = {name: given[name] for name in RunConfig.model_fields if name in given}
+    given = {name: getattr(arguments, name) for name in RunConfig.model_fields}
+    changes = {k: v for k, v in given.items() if v is not None and v is not False}
     if "model_settings" in changes:
         changes["model_settings"] = json.loads(changes["model_settings"])
     run = fit(RunConfig(**changes).with_variant())
@@ -122,6 +129,13 @@ def _study(arguments: argparse.Namespace, _: list[str]) -> None:
         train = partial(train_on_cluster, **place)
     study.run_study(configs, train=train, repeat_stale=arguments.stale)
     print(study.study_path(arguments.data))
+
+
+def _analyse(arguments: argparse.Namespace, _: list[str]) -> None:
+    from .analyses import analyse
+
+    for path in analyse(arguments.data):
+        print(path)
 
 
 def _report(_: argparse.Namespace, rest: list[str]) -> None:

@@ -6,7 +6,7 @@ from Okabe and Ito's palette, which readers with any colour vision can tell apar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -185,6 +185,34 @@ def loss_curves(
     axes.set(xlabel="epoch", ylabel="mean squared error", ylim=(low - margin, high + margin / 4))
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend()
+    return figure
+
+
+def method_sheet(
+    right: np.ndarray, left: np.ndarray, completions: Iterable[np.ndarray]
+) -> np.ndarray:
+    """Return images for :func:`image_grid`: the true image, then each method's completion.
+
+    Args:
+        right: (R, 28, 14) true right halves in [0, 1].
+        left: (R, 28, 14) left halves.
+        completions: one (R, 28, 14) a method.
+
+    Returns:
+        (R, 1 + methods, 28, 28).
+    """
+    whole = [np.concatenate([left, half], axis=2) for half in (right, *completions)]
+    return np.stack(whole, axis=1)
+
+
+def singular_values(values: Sequence[float], latent_dim: int) -> Figure:
+    """Show singular values on a logarithmic scale, and the size of the code that limits them."""
+    figure, axes = _canvas(2.2)
+    floor = values[0] * 1e-17
+    axes.plot(np.arange(1, len(values) + 1), np.maximum(values, floor), ".", color=BLUE)
+    axes.axvline(latent_dim + 0.5, color=GREY, linestyle="--", linewidth=0.9)
+    axes.annotate(f"latent code: {latent_dim}", (latent_dim + 2, values[0]), va="top", color=GREY)
+    axes.set(xlabel="number", ylabel="singular value", yscale="log")
     return figure
 
 

@@ -129,7 +129,7 @@ def test_claims_without_evidence_are_open():
         claims.learning_rate_drops({}),
         claims.overfitting({}),
         claims.facing(None),
-        claims.more_data({}, {}),
+        claims.more_data({}),
         claims.generative(),
     ):
         assert claim.verdict == claims.OPEN and "not computed yet" in claim.measured
@@ -153,13 +153,18 @@ def test_verdicts_follow_the_numbers():
 
 
 def test_more_data_reads_the_last_step():
-    sizes = {"a": 1000, "b": 2000, "c": 4000}
     found = {}
-    for name, error in (("a", 0.04), ("b", 0.03), ("c", 0.02)):
+    for name, size, error in (
+        ("train-1k", 1000, 0.04),
+        ("train-3k", 3000, 0.03),
+        ("default", 0, 0.02),
+    ):
         test = SimpleNamespace(mse=SimpleNamespace(mean=error))
-        found |= summaries(name, record(name, test=test))
-    assert "lowers it by 33.3%" in claims.more_data(found, sizes).measured
-    assert claims.more_data(found, sizes).verdict.startswith("likely")
+        identity = {"train_size": size, "data": "full", "split": "holdout"}
+        found |= summaries(name, record(name, test=test, identity=identity))
+    measured = "1,000 images 0.0400, 3,000 0.0300, 50,000 0.0200: the last step lowers it by 33.3%"
+    assert claims.more_data(found).measured == measured
+    assert claims.more_data(found).verdict.startswith("likely")
 
 
 def test_easy_and_hard_ranks_by_both_measures(made):

@@ -98,20 +98,22 @@ ACCEPTED = {
 
 
 def write_notebook(folder: Path, case: Case, work: str) -> list[str]:
-    """Write the notebook whose work cell leaves `trained`; return papermill's arguments for it."""
+    """Write the notebook whose work cell leaves TRAINED; return papermill's arguments for it."""
     folder.mkdir()
+    # a whole path: the working directory is the process's, and two runs share one here
+    work = work.replace("TRAINED", repr(str(folder / "trained")))
     parameters = new_code_cell(case.cell, metadata={"tags": list(case.tags)})
     schema = new_code_cell(IMPORTS + inspect.getsource(Parameters))
     cells = [schema, parameters, new_code_cell(CHECK), new_code_cell(work)]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "in.ipynb")
     paths = [str(folder / "in.ipynb"), str(folder / "out.ipynb")]
-    return [*paths, *case.arguments, "--no-progress-bar", "--cwd", str(folder)]
+    return [*paths, *case.arguments, "--no-progress-bar"]
 
 
 def run_case(folder: Path, case: Case) -> str:
     """Run papermill's command in this process; return its error, or else what was trained with."""
-    work = "with open('trained', 'w') as file:\n    print(parameters, repr(parameters), file=file)"
+    work = "with open(TRAINED, 'w') as file:\n    print(parameters, repr(parameters), file=file)"
     arguments = write_notebook(folder, case, work)
     try:
         papermill_command.main(arguments, standalone_mode=False)
@@ -140,9 +142,9 @@ def outcomes(tmp_path_factory):
             for name, case in cases.items()
         }
         two_wrong = Case(("-p", "epochs", "five", "-p", "lrr", "1"), "")
-        killed = "import os\nos.kill(os.getpid(), 9)\nopen('trained', 'w').close()"
+        killed = "import os\nos.kill(os.getpid(), 9)\nopen(TRAINED, 'w').close()"
         runs["command refused"] = pool.submit(
-            run_command, folder / "refused", two_wrong, "open('trained', 'w').close()"
+            run_command, folder / "refused", two_wrong, "open(TRAINED, 'w').close()"
         )
         runs["command killed"] = pool.submit(run_command, folder / "killed", Case((), ""), killed)
     return {name: run.result() for name, run in runs.items()}
