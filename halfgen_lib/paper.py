@@ -158,8 +158,18 @@ def _read_code(paper: Paper, cell: NotebookNode, tags: set[str], language: str) 
     if source.strip() and not tags & HIDDEN_INPUT_TAGS:
         printed = [p for p in parts if p["kind"] == "text" and not p["keep"]]
         parts = [p for p in parts if p not in printed]
-        paper.parts.append({"kind": "code", "text": source, "lang": language, "printed": printed})
+        _add_code(paper, {"kind": "code", "text": source, "lang": language, "printed": printed})
     paper.parts.extend(parts)
+
+
+def _add_code(paper: Paper, part: Part) -> None:
+    """Add a cell's code, in the fold of the cell before it where that one showed nothing."""
+    last = paper.parts[-1] if paper.parts else {"kind": ""}
+    if last["kind"] == "code" and not last["printed"]:
+        last["text"] += "\n\n" + part["text"]
+        last["printed"] = part["printed"]
+    else:
+        paper.parts.append(part)
 
 
 def _split_options(source: str) -> tuple[dict[str, str], str]:

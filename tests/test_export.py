@@ -341,3 +341,10 @@ def test_nbconvert_finds_the_exporters(to, suffix, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / f"a.{suffix}").stat().st_size > 1000
+
+
+def test_cells_that_show_nothing_share_a_fold():
+    printed = [v4.new_output("stream", name="stdout", text="three")]
+    cells = [code("a = 1"), code("b = 2"), code("print(3)", *printed), code("c = 4")]
+    html = to_html(notebook(markdown("# Title"), *cells, markdown("Text."), code("d = 5")))
+    assert html.count('<details class="code"') == 3  # a, b and 3; c; d
