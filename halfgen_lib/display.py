@@ -4,6 +4,7 @@ Each function displays something that reads well in JupyterLab and carries, in t
 metadata, the label, caption and alternative text that `halfgen_lib.export` publishes.
 """
 
+import base64
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,8 +44,15 @@ def figure_svg(figure: Figure) -> str:
     return buffer.getvalue()
 
 
+def figure_png(figure: Figure) -> str:
+    """Return a figure as base64 of a PNG; the same figure gives the same text."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
 def show_figure(figure: Figure, label: str, caption: str, alt: str = "") -> None:
-    """Display a figure as vector graphics with its caption beneath, and close it.
+    """Display a figure with its caption beneath, and close it; papers take its vector form.
 
     Args:
         figure: a matplotlib figure.
@@ -53,7 +61,9 @@ def show_figure(figure: Figure, label: str, caption: str, alt: str = "") -> None
         alt: a description for readers who cannot see it; the caption if empty.
     """
     own = {"label": label, "caption": caption, "alt": alt}
-    data = {"image/svg+xml": figure_svg(figure), "text/plain": alt or caption}
+    # JupyterLab shows no SVG of a notebook that somebody else has run, before it is trusted
+    pictures = {"image/svg+xml": figure_svg(figure), "image/png": figure_png(figure)}
+    data = {**pictures, "text/plain": alt or caption}
     display(data, raw=True, metadata={"halfgen": own})
     _show_caption(caption)
     plt.close(figure)
