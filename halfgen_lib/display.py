@@ -21,7 +21,8 @@ from halfgen_lib.fonts import FIGURE_FACES, paper_fonts
 TEMPLATES = Path(__file__).parent / "templates"
 STYLE = TEMPLATES / "paper.mplstyle"
 SUBSTITUTE = {"font.family": ["STIXGeneral", "DejaVu Sans"], "mathtext.fontset": "stix"}
-_ALIGNMENT = {"left": ":---", "right": "---:", "center": ":---:"}
+_ALIGNMENT = {"left": (":", ""), "right": ("", ":"), "center": (":", ":")}
+_WIDEST = 40  # characters of a cell; a longer one is broken into lines
 
 
 def use_paper_style() -> None:
@@ -111,13 +112,16 @@ def markdown_table(
         raise ValueError("a table of sequences, or without rows, needs a header")
     sides = list(align or ["left"] + ["right"] * (len(names) - 1))
     letters = {"l": "left", "r": "right", "c": "center"}
-    marks = [_ALIGNMENT[letters.get(side, side)] for side in sides]
+    ends = [_ALIGNMENT[letters.get(side, side)] for side in sides]
     body = [[row[n] for n in names] if isinstance(row, Mapping) else list(row) for row in rows]
-    for row in [marks, *body]:
+    for row in [ends, *body]:
         if len(row) != len(names):
             raise ValueError(f"{len(names)} columns, but {len(row)} entries in {row}")
-    lines = [[_cell(n) for n in names], marks, *([_cell(c) for c in row] for row in body)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    cells = [[_cell(entry) for entry in row] for row in (names, *body)]
+    # where a table is wider than the page, its columns share it as the dashes do
+    widths = [min(max(map(len, column)), _WIDEST) for column in zip(*cells, strict=True)]
+    marks = [a + "-" * max(n, 3) + b for (a, b), n in zip(ends, widths, strict=True)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (cells[0], marks, *cells[1:]))
 
 
 def show_markdown(text: str) -> None:
