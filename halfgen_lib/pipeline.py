@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
+from importlib.metadata import distributions
 from pathlib import Path
 
 from .provenance import project_root
+from .results import results_path
+from .runs import CURRENT, default_runs_dir, read_json
 
 # the core experiment; the longer studies show published results
 NOTEBOOKS = ("01_data_exploration", "02_train", "03_reconstruction_grid", "04_loss_curves")
@@ -52,6 +57,33 @@ def run_notebook(source: Path, target: Path, arguments: list[str]) -> None:
     os.replace(unfinished, target)
 
 
+def fingerprint(source: Path, arguments: list[str], inputs: Iterable[Path]) -> str:
+    """Return a hash of all that a step's result depends on.
+
+    Args:
+        source: the notebook.
+        arguments: papermill's.
+        inputs: files that it reads, besides the library's own.
+    """
+    library = sorted(f for f in Path(__file__).parent.rglob("*") if f.suffix not in ("", ".pyc"))
+    packages = sorted(f"{d.name} {d.version}" for d in distributions())
+    digest = hashlib.sha256("\n".join([sys.version, *packages, *arguments]).encode())
+    for file in (source, *library, *inputs):
+        digest.update(file.name.encode() + (file.read_bytes() if file.is_file() else b""))
+    return digest.hexdigest()
+
+
+def is_current(target: Path, mark: str) -> bool:
+    """Tell whether ``target`` was made from just this; :func:`set_current` remembers it."""
+    stamp = target.with_name(f".{target.name}.stamp")
+    return target.is_file() and stamp.is_file() and stamp.read_text() == mark
+
+
+def set_current(target: Path, mark: str) -> None:
+    """Remember what ``target`` was made from."""
+    target.with_name(f".{target.name}.stamp").write_text(mark)
+
+
 def export(notebook: Path, kind: str, target: Path) -> None:
     """Render an executed notebook.
 
@@ -91,16 +123,33 @@ def make_report(
     steps = [(root / "notebooks" / f"{name}.ipynb", build / "notebooks") for name in NOTEBOOKS]
     steps.append((root / "report" / "report.ipynb", build))
     for number, (source, folder) in enumerate(steps, 1):
-        start = time.perf_counter()
+        start, target = time.perf_counter(), folder / source.name
         print(f"[{number}/{len(steps)}] {source.relative_to(root)}", flush=True)
         given = arguments if source.stem == TRAINING else data_arguments(source, arguments)
-        run_notebook(source, folder / source.name, given)
+        mark = fingerprint(source, given, _inputs())
+        if source.stem != TRAINING and is_current(target, mark):  # 02 chooses the run: always
+            print("      up to date", flush=True)
+            continue
+        run_notebook(source, target, given)
+        set_current(target, mark)
         print(f"      {time.perf_counter() - start:.0f} s", flush=True)
-    shutil.copy(root / "report" / "references.bib", build)
+    bibliography = shutil.copy(root / "report" / "references.bib", build)
     targets = [build / f"halfgen-report.{kind}" for kind in FORMATS]
     for kind, target in zip(FORMATS, targets, strict=True):
-        export(build / "report.ipynb", kind, target)
+        mark = fingerprint(build / "report.ipynb", [kind], [Path(bibliography)])
+        if not is_current(target, mark):
+            export(build / "report.ipynb", kind, target)
+            set_current(target, mark)
     return targets
+
+
+def _inputs() -> list[Path]:
+    """Return the files by which a notebook's inputs are known: the chosen run's and the results."""
+    runs = default_runs_dir()
+    pointer = runs / f"{CURRENT}.json"
+    run = runs / read_json(pointer)["run_id"] if pointer.exists() else runs
+    chosen = [run / name for name in ("config.json", "history.csv", "metrics.json", "status.json")]
+    return [pointer, *chosen, *sorted(results_path("any").parent.glob("*.json"))]
 
 
 def data_arguments(source: Path, arguments: list[str]) -> list[str]:

@@ -106,6 +106,25 @@ def test_all_notebooks_run_on_the_sample(rendered):
         assert "SAMPLE DATA" in text or name.startswith("06")  # which shows published results
 
 
+def test_what_is_current_is_not_made_again(rendered, tmp_path):
+    build, _ = rendered
+    source, target = REPORT, tmp_path / "out.ipynb"
+    inputs = [tmp_path / "a.json"]
+    inputs[0].write_text("1")
+    mark = pipeline.fingerprint(source, ["-p"], inputs)
+    assert not pipeline.is_current(target, mark)
+    target.write_text("made")
+    pipeline.set_current(target, mark)
+    assert pipeline.is_current(target, pipeline.fingerprint(source, ["-p"], inputs))
+    inputs[0].write_text("2")
+    assert not pipeline.is_current(target, pipeline.fingerprint(source, ["-p"], inputs))
+    inputs[0].write_text("1")
+    assert not pipeline.is_current(target, pipeline.fingerprint(source, ["-y"], inputs))
+    target.unlink()
+    assert not pipeline.is_current(target, mark)
+    assert (build / ".report.ipynb.stamp").is_file()
+
+
 def test_reports_numbers_are_the_runs(rendered):
     build, run = rendered
     text = pdf_text(build)
