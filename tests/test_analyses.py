@@ -65,6 +65,15 @@ def test_baselines_and_network_are_in_one_table(made):
     assert all(analyses.decode(text).shape == (10, 28, 14) for text in pictures.values())
 
 
+def test_gate_on_the_published_results(monkeypatch):
+    """The default network beats every baseline, each paired 95 % interval above zero."""
+    monkeypatch.delenv("HALFGEN_RESULTS")
+    published = analyses.published("baselines")
+    assert published["data"] == "full" and len(published["differences"]) == 6
+    beaten, nearest = tables.gate(published)
+    assert beaten, published["differences"][nearest]
+
+
 def test_encoding_keeps_the_pixels():
     half = torch.arange(2 * 392).remainder(256).view(2, 1, 28, 14) / 255
     assert np.allclose(analyses.decode(analyses._encode(half)), half[:, 0].numpy())
