@@ -40,14 +40,18 @@ def device_name(device: torch.device) -> str:
 
 
 def git_commit() -> str:
-    """Return the checkout's commit, with ``+changes`` if files differ from it, or ``unknown``."""
+    """Return the checkout's commit, with ``+changes`` if files differ from it, or ``unknown``.
+
+    Published results do not count: a study that writes them would taint all its later runs.
+    """
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(project_root()), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--untracked-files=no")
+        files = (".", ":(exclude)report/results")
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", *files)
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
