@@ -7,10 +7,8 @@ import sys
 
 from pydantic import ValidationError
 
-from . import pipeline
 from .config import RunConfig
 from .idx import DataError
-from .runs import RunError
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -20,7 +18,7 @@ def main(argv: list[str] | None = None) -> int:
         _parser().error(f"unknown arguments: {' '.join(rest)}")
     try:
         arguments.run(arguments, rest)
-    except (ValueError, DataError, RunError, RuntimeError, ImportError) as error:
+    except (ValueError, DataError, RuntimeError, ImportError) as error:
         print(f"halfgen {arguments.command}: {_plain(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -139,7 +137,9 @@ def _analyse(arguments: argparse.Namespace, _: list[str]) -> None:
 
 
 def _report(_: argparse.Namespace, rest: list[str]) -> None:
-    for path in pipeline.make_report(rest):
+    from .pipeline import make_report
+
+    for path in make_report(rest):
         print(path)
 
 
