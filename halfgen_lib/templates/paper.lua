@@ -88,8 +88,20 @@ local function numbered(element, kind)
   return true
 end
 
+-- A gallery is its pages in HTML, and the one picture that stands for them elsewhere.
+local function choose_pages(element)
+  if #element.content == 1 then return end
+  if HTML then
+    element.content:remove(1)
+    element.classes:insert("gallery")
+  else
+    element.content = { element.content[1] }
+  end
+end
+
 local function figure(element)
   if not element.classes:includes("picture") then return nil end
+  choose_pages(element)
   if not numbered(element, "fig") and not HTML then
     return pandoc.Para { pandoc.RawInline("typst", "#align(center)["), element.content[1].content[1], pandoc.RawInline("typst", "]") }, false
   end
