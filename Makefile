@@ -8,12 +8,16 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 
 help:  ## say what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  PARAMS="-p epochs 3" sets parameters of the training notebook'
 	@echo '  STUDY="--factors depth --seeds 1" chooses a part of the study'
 
 report: .venv/.installed  ## train, run the notebooks, render the report (HTML and PDF)
 	$(BIN)/halfgen report $(PARAMS)
+
+publish-report: .venv/.installed  ## render the report and keep it in report/published
+	$(BIN)/halfgen report
+	$(BIN)/python -m halfgen_lib.publish
 
 test: .venv/.installed-test  ## run every test; needs no network and no GPU
 	$(BIN)/ruff check .
@@ -45,4 +49,4 @@ clean:  ## remove what was made, but not the runs, the data and .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,study]'
 	@touch $@
 
-.PHONY: help report test study lab clean
+.PHONY: help report publish-report test study lab clean
