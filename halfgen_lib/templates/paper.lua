@@ -4,7 +4,7 @@
 
 local HTML = FORMAT:match("html") ~= nil
 local NAMES = { sec = "Section", eq = "Equation", fig = "Figure", tbl = "Table" }
-local LONG_TABLE, CODE_COLUMNS = 30, 90
+local LONG_TABLE, LONG_TEXT, CODE_COLUMNS = 30, 2500, 90
 local faults, numbers, ids = {}, {}, {}
 local counts = { eq = 0, fig = 0, tbl = 0 }
 
@@ -121,7 +121,8 @@ local function tabular(element)
   end
   local rows = 0
   for _, body in ipairs(element.bodies) do rows = rows + #body.body end
-  if rows <= LONG_TABLE then return element, false end
+  local letters = #pandoc.utils.stringify(pandoc.Blocks { element })
+  if rows <= LONG_TABLE and letters <= LONG_TEXT then return element, false end
   return { pandoc.RawBlock("typst", "#long-table["), element, pandoc.RawBlock("typst", "]") }, false
 end
 
@@ -135,6 +136,23 @@ local function equation(div)
   end
   local open = string.format('#numbered-equation("%s", "%s")[', number, id)
   return pandoc.Plain { pandoc.RawInline("typst", open), math, pandoc.RawInline("typst", "]") }, false
+end
+
+-- A paragraph that ends in an equation stays with it on a page. A block starts without the indent
+-- of a paragraph that follows another, so that is said.
+local function with_its_equation(blocks)
+  local out = pandoc.Blocks {}
+  for i, block in ipairs(blocks) do
+    local next, above = blocks[i + 1], blocks[i - 1]
+    local leads = next and next.t == "Div" and next.classes:includes("equation")
+    if leads and block.t == "Para" then
+      local indent = above and above.t == "Para" and "true" or "false"
+      block.content:insert(1, pandoc.RawInline("typst", "#leading(indent: " .. indent .. ")["))
+      block.content:insert(pandoc.RawInline("typst", "]"))
+    end
+    out:insert(block)
+  end
+  return out
 end
 
 local function code_cell(div)
@@ -259,6 +277,7 @@ function Pandoc(doc)
   doc:walk { Cite = function(c) c.citations:map(look) end }
   local has_bibliography = doc.meta.bibliography ~= nil
   if has_bibliography and cites then place_references(doc) end
+  if not HTML then doc.blocks = with_its_equation(doc.blocks) end
   doc.blocks = doc.blocks:walk {
     traverse = "topdown",
     Header = section_numberer(doc.blocks),
