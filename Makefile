@@ -16,8 +16,7 @@ report: .venv/.installed  ## train, run the notebooks, render the report (HTML a
 	$(BIN)/halfgen report $(PARAMS)
 
 publish-report: .venv/.installed  ## render the report and keep it in report/published
-	$(BIN)/halfgen report
-	$(BIN)/python -m halfgen_lib.publish
+	$(BIN)/python -m halfgen_lib.published_report
 
 test: .venv/.installed-test  ## run every test; needs no network and no GPU
 	$(BIN)/ruff check .

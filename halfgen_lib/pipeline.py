@@ -126,7 +126,7 @@ def make_report(
         start, target = time.perf_counter(), folder / source.name
         print(f"[{number}/{len(steps)}] {source.relative_to(root)}", flush=True)
         given = arguments if source.stem == TRAINING else data_arguments(source, arguments)
-        mark = fingerprint(source, given, inputs())
+        mark = fingerprint(source, given, _inputs())
         if source.stem != TRAINING and is_current(target, mark):  # 02 chooses the run: always
             print("      up to date", flush=True)
             continue
@@ -143,7 +143,7 @@ def make_report(
     return targets
 
 
-def inputs() -> list[Path]:
+def _inputs() -> list[Path]:
     """Return the files by which a notebook's inputs are known: the chosen run's and the results."""
     runs = default_runs_dir()
     pointer = runs / f"{CURRENT}.json"

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from .pipeline import FORMATS, fingerprint, inputs, is_current
+from .pipeline import FORMATS, PipelineError, make_report
 from .provenance import project_root
-from .runs import find_run, read_json, write_json
+from .runs import RunError, find_run, read_json, write_json
 
 MANIFEST = "manifest.json"
 LARGEST = 4 * 2**20  # bytes, both files together: git keeps every version of them
@@ -40,25 +40,18 @@ def sources(root: Path) -> dict[str, str]:
     return sha256_of([*own, *(report / "results").glob("*.json")], root)
 
 
-def publish(root: Path, build: Path, run_id: str) -> Path:
-    """Copy the report in ``build`` into the repository; return the folder.
+def publish(root: Path, rendered: Iterable[Path], run_id: str) -> Path:
+    """Copy a report that was just rendered into the repository; return the folder.
 
     Raises:
-        PublishError: if there is none, it is too large, it shows sample data, or notebook, run,
-            results or library are not those that it was made from.
+        PublishError: if it is too large or shows sample data.
     """
-    rendered = [build / f"halfgen-report.{kind}" for kind in FORMATS]
-    for file in (*rendered, build / "report.ipynb"):
-        if not file.is_file():
-            raise PublishError(f"{file} is not there: `make report` makes it")
+    rendered = list(rendered)
     size = sum(file.stat().st_size for file in rendered)
     if size > LARGEST:
         raise PublishError(f"the report has {size:,} bytes, more than the {LARGEST:,} allowed")
-    if 'class="stamp"' in rendered[0].read_text(encoding="utf-8"):
+    if any(b'class="stamp"' in file.read_bytes() for file in rendered):
         raise PublishError("the report is stamped: it was made from sample data")
-    mark = fingerprint(root / "report" / "report.ipynb", [], inputs())
-    if not is_current(build / "report.ipynb", mark):
-        raise PublishError("the report was made from other files than are there; `make report`")
     folder = root / "report" / "published"
     folder.mkdir(exist_ok=True)
     copies = [Path(shutil.copy(file, folder)) for file in rendered]
@@ -88,6 +81,6 @@ def check(root: Path) -> None:
 if __name__ == "__main__":
     top = project_root()
     try:
-        print(publish(top, top / "report" / "build", find_run().run_id))
-    except PublishError as error:
+        print(publish(top, make_report([], top), find_run().run_id))
+    except (PublishError, PipelineError, RunError) as error:
         sys.exit(f"halfgen: {error}")
