@@ -15,8 +15,9 @@ help:  ## say what each target does
 report: .venv/.installed  ## train, run the notebooks, render the report (HTML and PDF)
 	$(BIN)/halfgen report $(PARAMS)
 
-publish-report: .venv/.installed  ## render the report and keep it in report/published
+publish-report: .venv/.installed  ## render the report, keep it in report/published, draw the README's pictures
 	$(BIN)/python -m halfgen_lib.published_report
+	$(BIN)/python scripts/draw_readme_pictures.py
 
 test: .venv/.installed-test  ## run every test; needs no network and no GPU
 	$(BIN)/ruff check .
