@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from .config import FACTORS
 from .data import CLASS_NAMES, Dataset
 from .evaluation import SEED_REPORT_MSE
 from .results import Record
 from .runs import Run
 from .summaries import Summary, train_images
+from .variants import FACTORS
 
 SEED_EPOCH = 17  # Erkol (2023), section 5: "by the 17th epoch"
 SEED_DROPS = 4  # "decreased four times"

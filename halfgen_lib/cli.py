@@ -47,8 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train one run, or resume it")
     for name, field in RunConfig.model_fields.items():
         kind = field.annotation if field.annotation in (int, float) else str
-        if name == "flip":
-            train.add_argument("--flip", action="store_true", help=field.description)
+        if field.annotation is bool:
+            train.add_argument(f"--{name}", action="store_true", help=field.description)
         elif name == "model_settings":
             train.add_argument("--model-settings", metavar="JSON", help=field.description)
         else:
@@ -98,6 +98,9 @@ def _train(arguments: argparse.Namespace, _: list[str]) -> None:
 
 
 def _add_study(study: argparse.ArgumentParser) -> None:
+    study.add_argument(
+        "--of", default="study", help="study: of the seed's network (default); beyond: of ours"
+    )
     study.add_argument("--variants", metavar="A,B", help="these variants; all by default")
     study.add_argument("--factors", metavar="A,B", help="the variants of these factors")
     study.add_argument("--seeds", type=int, default=3, help="runs of each variant (3)")
@@ -118,15 +121,16 @@ def _study(arguments: argparse.Namespace, _: list[str]) -> None:
 
     lists = (arguments.variants, arguments.factors)
     variants, factors = (text.split(",") if text else [] for text in lists)
-    configs = study.plan(variants, factors, arguments.seeds, arguments.data)
+    configs = study.plan(variants, factors, arguments.seeds, arguments.data, arguments.of)
     train = partial(study.train_here, keep_weights=arguments.keep_weights)
     if arguments.scheduler or arguments.workers:
         from .cluster import train_on_cluster
 
         place = {name: getattr(arguments, name) for name in ("scheduler", "workers", "resource")}
         train = partial(train_on_cluster, **place)
-    study.run_study(configs, train=train, repeat_stale=arguments.stale)
-    print(study.study_path(arguments.data))
+    path = study.study_path(arguments.data, arguments.of)
+    study.run_study(configs, path, train, repeat_stale=arguments.stale)
+    print(path)
 
 
 def _analyse(arguments: argparse.Namespace, _: list[str]) -> None:

@@ -64,10 +64,24 @@ def code_hash(model: str) -> str:
     """
     package = Path(__file__).parent
     own = MODELS[model].partition(":")[0].rpartition(".")[2]
-    files = [package / "models" / f"{name}.py" for name in (own, "base", "patches")]
+    files = _model_files(package / "models", own)
     files += [package / f"{name}.py" for name in ("training", "objectives", "data", "evaluation")]
-    content = "".join(map(_statements, filter(Path.exists, files)))
+    content = "".join(map(_statements, files))
     return hashlib.sha256(content.encode()).hexdigest()[:10]
+
+
+def _model_files(folder: Path, own: str) -> list[Path]:
+    """Return the file of a model and those beside it that it imports, directly or not."""
+    found, waiting = [], [own]
+    while waiting:
+        file = folder / f"{waiting.pop(0)}.py"
+        if file in found or not file.exists():  # a model may live outside the package
+            continue
+        found.append(file)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level == 1:
+                waiting += [node.module] if node.module else [name.name for name in node.names]
+    return sorted(found)
 
 
 def _statements(file: Path) -> str:

@@ -13,7 +13,15 @@ from halfgen_lib.data import load
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # for the kernels and commands that tests start
 
-TINY = {"model_settings": {"features": [4, 8], "hidden_dim": 16, "latent_dim": 4}}
+# the smallest useful network of each model
+SMALL = {
+    "cae": {"features": [4, 8], "hidden_dim": 16, "latent_dim": 4},
+    "unet": {"widths": [4, 8]},
+    "cvae": {"widths": [4, 8], "encoder_widths": [4, 8], "latent_dim": 4, "warmup_steps": 2},
+    "gan": {"widths": [4, 8], "judge_widths": [4, 8], "latent_dim": 4},
+    "flow": {"widths": [4, 8], "embedding": 8, "steps": 2},
+}
+TINY = {"model_settings": SMALL["cae"]}
 
 
 @pytest.fixture(scope="session")

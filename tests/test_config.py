@@ -1,6 +1,7 @@
 import pytest
 
-from halfgen_lib.config import VARIANTS, RunConfig
+from halfgen_lib.config import RunConfig
+from halfgen_lib.variants import VARIANTS
 
 
 def test_defaults_are_the_seeds():

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 MODELS: dict[str, str] = {
     "cae": "halfgen_lib.models.cae:ConvAutoencoder",
+    "unet": "halfgen_lib.models.unet:UNetCompleter",
+    "cvae": "halfgen_lib.models.cvae:CVAECompleter",
+    "gan": "halfgen_lib.models.gan:GANCompleter",
+    "flow": "halfgen_lib.models.flow:FlowCompleter",
 }
 
 
