@@ -109,7 +109,7 @@ class Trainer:
         self.scheduler = self._scheduler()
         self.averaged = None
         if config.ema:
-            average = get_ema_multi_avg_fn(config.ema)
+            average = partial(_average, decay=config.ema)
             self.averaged = AveragedModel(self.model, multi_avg_fn=average, use_buffers=True)
         self.loss_function = self._loss_function()
         self.history: list[dict[str, float]] = []
@@ -217,6 +217,15 @@ class Trainer:
         if self.averaged:
             self.averaged.load_state_dict(state["averaged"])
         self.kept, self.history = state["kept"], state["history"]
+
+
+def _average(averages: list[Tensor], weights: list[Tensor], count: Tensor, decay: float) -> None:
+    """Move averages towards the weights after the first ``count`` steps.
+
+    The decay grows to its value, so that early averages are not those of the first random weights.
+    """
+    decay = min(decay, (1 + int(count)) / (10 + int(count)))
+    get_ema_multi_avg_fn(decay)(averages, weights, count)
 
 
 def fit(

@@ -281,8 +281,8 @@ def test_a_run_of_any_kind_trains_and_resumes(settings, tiny_config, sample, mon
 
 
 def test_a_moving_average_is_what_is_validated_and_kept(tiny_config, sample):
-    """With decay d, the average after n steps is d^n w_1 + (1 - d) sum d^(n - k) w_k."""
-    config = tiny_config(ema=0.5, epochs=1, batch_size=20)
+    """After each step the average moves by 1 - d towards the weights; d grows to its value."""
+    config = tiny_config(ema=0.3, epochs=1, batch_size=20)
     trainer = Trainer(config, split(sample), torch.device("cpu"))
     seen, original = [], trainer.averaged.update_parameters
 
@@ -293,8 +293,9 @@ def test_a_moving_average_is_what_is_validated_and_kept(tiny_config, sample):
     trainer.averaged.update_parameters = update
     row = trainer.run_epoch()
     expected = seen[0]
-    for weight in seen[1:]:
-        expected = 0.5 * expected + 0.5 * weight
+    for count, weight in enumerate(seen[1:], 1):
+        decay = min(0.3, (1 + count) / (10 + count))
+        expected = decay * expected + (1 - decay) * weight
     assert len(seen) > 1 and not torch.equal(expected, seen[-1])
     assert torch.allclose(next(trainer.evaluated.parameters()), expected, atol=1e-6)
     assert row["val_loss"] == training.validation_mse(

@@ -30,8 +30,8 @@ class GANSettings(settings.Settings):
     """The size of both networks, and the weight of the judgement."""
 
     patch: Patch = Field(2, description="the network's pixels have so many of the picture's a side")
-    widths: Widths = Field((24, 48, 96), description="channels of each level of the generator")
-    judge_widths: Widths = Field((32, 64, 128), description="of the discriminator's layers")
+    widths: Widths = Field((16, 32, 64), description="channels of each level of the generator")
+    judge_widths: Widths = Field((16, 32, 64), description="of the discriminator's layers")
     latent_dim: Annotated[int, Field(ge=1, le=1024)] = Field(32, description="of the noise")
     dropout: Share = 0.0
     adversarial: Annotated[float, Field(ge=0, le=100)] = Field(
