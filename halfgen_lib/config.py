@@ -116,7 +116,10 @@ class RunConfig(Settings):
     @model_validator(mode="after")
     def _model_settings_are_allowed(self) -> RunConfig:
         if self.model_settings:  # the defaults are valid, and checking them imports torch
-            model_settings(self.model, self.model_settings)
+            model = self.model
+            if model == RunConfig.model_fields["model"].default:  # the variant decides
+                model = VARIANTS[self.variant].get("model", model)
+            model_settings(model, self.model_settings)
         return self
 
     @model_validator(mode="after")
