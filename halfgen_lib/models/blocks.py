@@ -159,6 +159,7 @@ class Encoder(nn.Module):
         pixels = math.prod(math.ceil(size / scale) for size in HALF_SHAPE[1:])
         layers += [nn.GroupNorm(GROUPS, widths[-1]), nn.SiLU(), nn.Flatten()]
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1] * pixels, outputs))
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, inputs, 28, 14) to (N, outputs)."""
