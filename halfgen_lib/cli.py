@@ -167,6 +167,8 @@ def _complete(arguments: argparse.Namespace, _: list[str]) -> None:
 
     from .completion import complete
 
+    if not 0 <= arguments.seed < 2**31:
+        raise ValueError(f"seed is {arguments.seed}, allowed: 0 to {2**31 - 1}")
     generator = torch.Generator().manual_seed(arguments.seed)
     chosen = (arguments.given, arguments.model, arguments.n)
     completion = complete(arguments.picture, *chosen, generator)

@@ -113,7 +113,7 @@ def complete(
     image, notes = to_pose(picture, given)
     model, name, learned = _resolve(model)
     if learned not in ("", given):
-        notes.append(f"turned it for a network that learned from {learned} halves alone")
+        notes.append(f"turned it for a network that saw only {learned} halves: expect less of it")
     left, _ = halves(image, given)
     if hasattr(model, "sample"):
         right = model.sample(left, n, generator or torch.Generator().manual_seed(0))[:, 0]

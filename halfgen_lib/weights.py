@@ -53,7 +53,10 @@ class Published(Settings):
             model = build_model(identity["model"], identity["model_settings"])
             model.load_state_dict(load(content))
         except (ValueError, RuntimeError, SafetensorError) as error:
-            raise WeightsError(f"{self.run_id}: the weights do not fit the code: {error}") from None
+            reason = " ".join(str(error).split())[:200]  # torch names every layer on its own line
+            raise WeightsError(
+                f"{self.run_id}: the weights do not fit the code: {reason}"
+            ) from None
         return model.eval()
 
 
