@@ -23,6 +23,7 @@ from .data import HALF_WIDTH, IMAGE_SIZE, Side
 # What Pillow decodes by itself: for some other formats it starts programs.
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
 CLOSE = 0.05  # grey values no further apart belong to the ground, as in Xiao et al.
+FINE = 8 * IMAGE_SIZE  # a longer edge is shrunk first, which takes away a camera's noise
 EXIF_ORIENTATION = 0x0112
 
 Picture = Tensor | np.ndarray | Image.Image | str | os.PathLike[str]
@@ -240,14 +241,17 @@ def _whole(half: np.ndarray, given: Side, notes: list[str]) -> np.ndarray:
 
 def _scaled(grey: np.ndarray, notes: list[str]) -> np.ndarray:
     """Return a picture of any size as (28, 28): inverted, trimmed, scaled, darkened, centred."""
+    grey = _shrunk(grey, notes)
     ground = _ground(grey)
-    object_ = np.abs(grey - ground) > CLOSE
-    if not object_.any():
+    stands_out = np.abs(grey - ground) > CLOSE
+    if not stands_out.any():
         raise PictureError("nothing is to be seen: all of the picture is as bright as its corners")
-    if grey[object_].mean() < ground:
+    if grey[stands_out].mean() < ground:
         grey, ground = 1 - grey, 1 - ground
         notes.append("inverted it: its corners are brighter than what stands out from them")
-    (top, bottom), (left, right) = (np.flatnonzero(object_.any(axis))[[0, -1]] for axis in (1, 0))
+    (top, bottom), (left, right) = (
+        np.flatnonzero(stands_out.any(axis))[[0, -1]] for axis in (1, 0)
+    )
     trimmed = grey[top : bottom + 1, left : right + 1]
     if trimmed.shape != grey.shape:
         notes.append(f"trimmed it from {_size(grey)} to {_size(trimmed)}")
@@ -264,6 +268,16 @@ def _scaled(grey: np.ndarray, notes: list[str]) -> np.ndarray:
     rows, columns = (_SIZE - height) // 2, (_SIZE - width) // 2
     padding = ((rows, _SIZE - height - rows), (columns, _SIZE - width - columns))
     return np.pad(scaled, padding)
+
+
+def _shrunk(grey: np.ndarray, notes: list[str]) -> np.ndarray:
+    """Return the means of squares, so large that no edge is longer than ``FINE``."""
+    factor = -(-max(grey.shape) // FINE)
+    if factor == 1:
+        return grey
+    small = np.asarray(Image.fromarray(grey).reduce(factor))
+    notes.append(f"shrunk it from {_size(grey)} to {_size(small)}")
+    return small
 
 
 def _ground(grey: np.ndarray) -> float:

@@ -53,7 +53,7 @@ class Published(Settings):
             model = build_model(identity["model"], identity["model_settings"])
             model.load_state_dict(load(content))
         except (ValueError, RuntimeError, SafetensorError) as error:
-            reason = " ".join(str(error).split())[:200]  # torch names every layer on its own line
+            reason = " ".join(str(error).split())[:200]  # torch names every layer
             raise WeightsError(
                 f"{self.run_id}: the weights do not fit the code: {reason}"
             ) from None
