@@ -57,8 +57,9 @@ def to_pose(picture: Picture, given: Side | None = None) -> tuple[Tensor, list[s
         picture: a tensor or an array, (H, W), (H, W, C), (C, H, W) or with a leading 1, with one to
             four channels (grey, grey and alpha, RGB, RGBA); 8 or 16 bit, bool, or floating point
             in [0, 1]. Or a Pillow image, or a file.
-        given: the known side. Of a picture of 28 × 28 only that half then decides what is done, and
-            the half alone is enough: (28, 14) for left and right, (14, 28) for top and bottom.
+        given: the known side. Of a picture of 28 × 28 only that half then decides what is done
+            (all of it, where it is transparent), and the half alone is enough: (28, 14) for left
+            and right, (14, 28) for top and bottom.
 
     Returns:
         image: float32 (1, 1, 28, 28) in [0, 1]; where only a half came, the other one is 0.
