@@ -1,4 +1,4 @@
-"""The command line: ``halfgen data | train | study | analyse | report``."""
+"""The command line: ``halfgen data | train | study | analyse | publish | complete | report``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def main(argv: list[str] | None = None) -> int:
         _parser().error(f"unknown arguments: {' '.join(rest)}")
     try:
         arguments.run(arguments, rest)
-    except (ValueError, DataError, RuntimeError, ImportError) as error:
+    except (ValueError, DataError, OSError, RuntimeError, ImportError) as error:
         print(f"halfgen {arguments.command}: {_plain(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -63,6 +63,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     analyse.add_argument("--data", choices=["full", "sample"], default="full")
     analyse.set_defaults(run=_analyse)
+
+    publish = commands.add_parser("publish", help="keep a run's weights in report/weights")
+    publish.add_argument("run_id", help="a finished run; current: the last one trained")
+    publish.add_argument("--as", dest="name", required=True, help="what the weights are called")
+    publish.set_defaults(run=_publish)
+
+    _add_complete(commands.add_parser("complete", help="complete a picture of your own"))
 
     report = commands.add_parser(
         "report",
@@ -138,6 +145,41 @@ def _analyse(arguments: argparse.Namespace, _: list[str]) -> None:
 
     for path in analyse(arguments.data):
         print(path)
+
+
+def _publish(arguments: argparse.Namespace, _: list[str]) -> None:
+    from .runs import find_run
+    from .weights import publish_weights
+
+    print(publish_weights(find_run(arguments.run_id), arguments.name))
+
+
+def _add_complete(complete: argparse.ArgumentParser) -> None:
+    complete.add_argument("picture", help="a picture of any size: one object on a plain ground")
+    complete.add_argument("-o", "--output", required=True, help="the picture to write")
+    complete.add_argument("--given", choices=["left", "right", "top", "bottom"], default="left")
+    complete.add_argument("--model", default="cae", help="published weights, or a run's id (cae)")
+    complete.add_argument("-n", type=int, default=1, help="completions to draw (1)")
+    complete.add_argument("--seed", type=int, default=0, help="of the draws (0)")
+    complete.add_argument("--scale", type=int, default=8, help="edge of a pixel in the output (8)")
+    complete.add_argument("--force", action="store_true", help="replace the output if it is there")
+    complete.set_defaults(run=_complete)
+
+
+def _complete(arguments: argparse.Namespace, _: list[str]) -> None:
+    import torch
+
+    from .completion import complete
+
+    if not 0 <= arguments.seed < 2**31:
+        raise ValueError(f"seed is {arguments.seed}, allowed: 0 to {2**31 - 1}")
+    generator = torch.Generator().manual_seed(arguments.seed)
+    chosen = (arguments.given, arguments.model, arguments.n)
+    completion = complete(arguments.picture, *chosen, generator)
+    completion.save(arguments.output, arguments.scale, overwrite=arguments.force)
+    for note in completion.notes:
+        print(note)
+    print(arguments.output)
 
 
 def _report(_: argparse.Namespace, rest: list[str]) -> None:

@@ -42,7 +42,7 @@ def device_name(device: torch.device) -> str:
 def git_commit() -> str:
     """Return the checkout's commit, with ``+changes`` if files differ from it, or ``unknown``.
 
-    Published results do not count: a study that writes them would taint all its later runs.
+    What is published does not count: a study that writes it would taint all its later runs.
     """
 
     def git(*arguments: str) -> str:
@@ -50,7 +50,7 @@ def git_commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        files = (".", ":(exclude)report/results")
+        files = (".", ":(exclude)report/results", ":(exclude)report/weights")
         changed = git("status", "--porcelain", "--untracked-files=no", "--", *files)
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):

@@ -32,7 +32,7 @@ def sample():
     return replace(whole, train=whole.train.select(few), test=whole.test.select(few[:100]))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_config():
     """A run of a few seconds: a small network on the sample."""
     return lambda **changes: RunConfig(**{"data": "sample", "epochs": 2, **TINY, **changes})
