@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from .config import RunConfig
 from .idx import DataError
+from .settings import complaints
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -19,18 +20,12 @@ def main(argv: list[str] | None = None) -> int:
     try:
         arguments.run(arguments, rest)
     except (ValueError, DataError, OSError, RuntimeError, ImportError) as error:
-        print(f"halfgen {arguments.command}: {_plain(error)}", file=sys.stderr)
+        message = "\n".join(complaints(error)) if isinstance(error, ValidationError) else error
+        print(f"halfgen {arguments.command}: {message}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     return 0
-
-
-def _plain(error: Exception) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    lines = [f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in error.errors()]
-    return "\n".join(lines)
 
 
 def _parser() -> argparse.ArgumentParser:

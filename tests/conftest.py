@@ -47,5 +47,13 @@ def runs_dir(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def results_dir(tmp_path, monkeypatch):
+    """A folder of results for this test alone."""
+    folder = tmp_path / "results"
+    monkeypatch.setenv("HALFGEN_RESULTS", str(folder))
+    return folder
+
+
+@pytest.fixture
 def generator():
     return torch.Generator().manual_seed(0)

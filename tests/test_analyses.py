@@ -19,10 +19,7 @@ from halfgen_lib.training import fit
 
 TINY = {"features": [4, 8], "hidden_dim": 16, "latent_dim": 4}
 
-
-@pytest.fixture(autouse=True)
-def results_dir(tmp_path, monkeypatch):
-    monkeypatch.setenv("HALFGEN_RESULTS", str(tmp_path / "results"))
+pytestmark = pytest.mark.usefixtures("results_dir")
 
 
 @pytest.fixture(scope="module")

@@ -19,12 +19,7 @@ from halfgen_lib.variants import BEYOND, FACTORS, STUDIES, VARIANTS, members
 
 TINY = {"features": [4, 8], "hidden_dim": 16, "latent_dim": 4}
 
-
-@pytest.fixture(autouse=True)
-def results_dir(tmp_path, monkeypatch):
-    folder = tmp_path / "results"
-    monkeypatch.setenv("HALFGEN_RESULTS", str(folder))
-    return folder
+pytestmark = pytest.mark.usefixtures("results_dir")
 
 
 @pytest.fixture
