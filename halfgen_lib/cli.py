@@ -1,4 +1,4 @@
-"""The command line: ``halfgen data | train | study | analyse | report``."""
+"""The command line: ``halfgen data | train | study | classifier | analyse | report``."""
 
 from __future__ import annotations
 
@@ -56,6 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(run=_train)
 
     _add_study(commands.add_parser("study", help="train variants x seeds and publish the results"))
+
+    classifier = commands.add_parser(
+        "classifier", help="train and publish the classifier that the measures of samples use"
+    )
+    classifier.set_defaults(run=_classifier)
 
     analyse = commands.add_parser(
         "analyse",
@@ -127,6 +132,16 @@ def _study(arguments: argparse.Namespace, _: list[str]) -> None:
         train = partial(train_on_cluster, **place)
     study.run_study(configs, train=train, repeat_stale=arguments.stale)
     print(study.study_path(arguments.data))
+
+
+def _classifier(_: argparse.Namespace, __: list[str]) -> None:
+    from .classifier import NAME, publish_classifier
+    from .weights import weights_path
+
+    reached = publish_classifier()["test_accuracy"]
+    for shown, value in reached.items():
+        print(f"test accuracy, {shown.replace('_', ' ')}: {value['mean']:.4f}")
+    print(weights_path(NAME))
 
 
 def _analyse(arguments: argparse.Namespace, _: list[str]) -> None:
