@@ -25,7 +25,7 @@ from .weights import load_weights, publish_weights
 
 NAME = "classifier"
 FEATURES = 64
-EPOCHS, BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY = 8, 128, 4e-3, 1e-2
+EPOCHS, BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY = 9, 128, 4e-3, 1e-2
 REMEDY = "`halfgen classifier` trains and publishes it (some minutes on one core)"
 
 
@@ -34,18 +34,19 @@ class Classifier(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        widths = (1, 16, 32, FEATURES)
+        widths = (1, 16, 32, 96)
         blocks = [
             nn.Sequential(
                 nn.Conv2d(before, after, 3, padding=1, bias=False),
+                nn.MaxPool2d(2),  # before the two below, which then see a quarter of the pixels
                 nn.BatchNorm2d(after),
                 nn.ReLU(),
-                nn.MaxPool2d(2),
             )
             for before, after in pairwise(widths)
         ]
-        self.body = nn.Sequential(*blocks, nn.Flatten(), nn.Linear(FEATURES * 9, FEATURES))
+        self.body = nn.Sequential(*blocks, nn.Flatten(), nn.Linear(widths[-1] * 9, FEATURES))
         self.head = nn.Sequential(nn.ReLU(), nn.Dropout(0.2), nn.Linear(FEATURES, 10))
+        self.to(memory_format=torch.channels_last)  # on a CPU twice as fast
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, 1, 28, 28) in [0, 1] to class scores (N, 10)."""

@@ -138,6 +138,7 @@ def _classifier(_: argparse.Namespace, __: list[str]) -> None:
     from .classifier import NAME, publish_classifier
     from .weights import weights_path
 
+    print("training two classifiers, on whole images and on left halves: minutes each", flush=True)
     reached = publish_classifier()["test_accuracy"]
     for shown, value in reached.items():
         print(f"test accuracy, {shown.replace('_', ' ')}: {value['mean']:.4f}")
