@@ -30,6 +30,7 @@ from .sampling import mse_of_means, spread
 
 NEIGHBOURS = 10  # over which the pairs' differences are extrapolated
 Halves = tuple[Tensor, Tensor]
+Predict = Callable[[Tensor], Tensor]
 
 
 def pair_variance(
@@ -72,6 +73,34 @@ def pair_variance(
     }
 
 
+def floor_estimates(
+    networks: Mapping[str, Predict], images: Halves, *, train: Halves, validation: Halves
+) -> dict[str, Any]:
+    """Return every estimate that these networks allow.
+
+    Args:
+        networks: ``predict`` of point predictors of one kind, trained from different seeds.
+        images: left and right halves of test images.
+        train: of the images that they were trained on; pairs need no other.
+        validation: of images that they were not trained on; for pairs of residuals.
+
+    Returns:
+        ``pairs`` always, ``residuals`` (of the networks' mean) where there is a network,
+        ``ensemble`` where there are two.
+    """
+    found = {"pairs": pairs_floor(images, train)}
+    if networks:
+        every = list(networks.values())
+
+        def mean(left: Tensor) -> Tensor:
+            return sum(predict(left).cpu() for predict in every) / len(every)
+
+        found["residuals"] = residuals_floor(mean, images, validation)
+    if len(networks) > 1:
+        found["ensemble"] = ensemble_floor(networks, images)
+    return found
+
+
 def pairs_floor(images: Halves, pool: Halves) -> dict[str, Any]:
     """Return :func:`pair_variance` of right halves whose left halves are near.
 
@@ -86,9 +115,7 @@ def pairs_floor(images: Halves, pool: Halves) -> dict[str, Any]:
     return pair_variance(right, pool_right, distance, nearest)
 
 
-def residuals_floor(
-    predict: Callable[[Tensor], Tensor], images: Halves, pool: Halves
-) -> dict[str, Any]:
+def residuals_floor(predict: Predict, images: Halves, pool: Halves) -> dict[str, Any]:
     """Return :func:`pair_variance` of a predictor's residuals, and their own mean square.
 
     Where near residuals do not resemble each other the estimate equals the error: nothing is left
@@ -104,9 +131,7 @@ def residuals_floor(
     return {"mse": error, **pair_variance(*residuals, distance, nearest)}
 
 
-def ensemble_floor(
-    networks: Mapping[str, Callable[[Tensor], Tensor]], images: Halves
-) -> dict[str, Any]:
+def ensemble_floor(networks: Mapping[str, Predict], images: Halves) -> dict[str, Any]:
     """Split the error of one network in that of infinitely many and their disagreement.
 
     With networks trained from different seeds E|y - f|² = |y - E f|² + var f (Krogh and Vedelsby

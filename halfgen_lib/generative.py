@@ -6,7 +6,7 @@ well: what another set of true images reaches is the floor (or the ceiling) of e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -84,9 +84,12 @@ def generative_analysis(
         seed: of the choice of images and of the draws.
 
     Returns:
-        Plain JSON values: the sizes; ``labels`` (accuracy of the classifier on the true images and
-        on their left halves); ``methods`` name -> :func:`method_row`; ``real`` the same measures,
-        where they exist, of the true images; ``floor``; ``examples`` for pictures.
+        Plain JSON values: the sizes; ``unsettled``, the share of such pixels; ``classifier``, its
+        hash and its accuracy on all test images, with that of one that was trained on left halves;
+        ``labels``, its accuracy on these images and on their left halves beside black, which it was
+        not trained for; ``methods``, name -> title and :func:`method_row`; ``real``, the
+        :func:`set_measures` of the true images; ``floor``, :func:`floor.floor_estimates`;
+        ``examples``, for pictures.
 
     Raises:
         ValueError: if a size is not allowed.
@@ -100,7 +103,6 @@ def generative_analysis(
     whole = join(scene.left, scene.right)[None]
     return {
         "images": images,
-        "reference": f"{images} validation images",
         "draws": draws,
         "searched_draws": SEARCHED,
         "unsettled": float(scene.unsettled.mean()),
@@ -115,7 +117,12 @@ def generative_analysis(
             for name, method in methods.items()
         },
         "real": set_measures(scene.right[None], scene),
-        "floor": floor_estimates(scene, networks or {}),
+        "floor": floor.floor_estimates(
+            {name: network.predict for name, network in (networks or {}).items()},
+            (scene.left, scene.right),
+            train=scene.train,
+            validation=scene.validation,
+        ),
         "examples": examples(methods, dataset.test, seed),
     }
 
@@ -181,15 +188,14 @@ def method_row(method: Predictor, scene: Scene, *, draws: int, seed: int) -> dic
     generator = torch.Generator().manual_seed(seed)
     drawn = method.sample(scene.left, draws, generator).cpu()
     mean = drawn[:MEAN_OF].mean(0, keepdim=True)
-    errors = sampling.draw_mse(drawn, scene.right)
-    sizes = [*range(1, draws + 1), np.inf]
-    curve = sampling.mse_of_means(drawn, scene.right, sizes)
+    best = sampling.best_of(sampling.draw_mse(drawn, scene.right))
+    means = sampling.mse_of_means(drawn, scene.right, [*range(1, draws + 1), np.inf])
     return {
         "draws": draws,
         **scores(drawn, scene),
         **set_measures(drawn, scene),
-        "best_of": [bootstrap(values).as_dict() for values in sampling.best_of(errors)],
-        "mean_of": [bootstrap(values).as_dict() for values in curve],
+        "best_of": [bootstrap(values).as_dict() for values in best],
+        "mean_of": [bootstrap(values).as_dict() for values in means],
         "mean": {"count": MEAN_OF, **scores(mean, scene), **set_measures(mean, scene)},
         "coverage": coverage(drawn, scene, generator),
     }
@@ -253,9 +259,7 @@ def agreement(classes: Tensor, labels: Tensor) -> dict[str, float]:
     return bootstrap((classes == labels).double().mean(0).numpy()).as_dict()
 
 
-def coverage(
-    drawn: Tensor, scene: Scene, generator: torch.Generator
-) -> dict[str, dict[str, dict[str, float]]]:
+def coverage(drawn: Tensor, scene: Scene, generator: torch.Generator) -> dict[str, Any]:
     """Return for each level the covered share of ``all`` and of ``unsettled`` pixels.
 
     Images are resampled for the intervals, not pixels, which depend on each other.
@@ -272,24 +276,6 @@ def coverage(
             "unsettled": bootstrap(pull).as_dict(),
         }
     return found
-
-
-def floor_estimates(scene: Scene, networks: Mapping[str, Predictor]) -> dict[str, Any]:
-    """Return the estimates of :mod:`floor` that the networks given allow."""
-    images = (scene.left, scene.right)
-    predict = {name: network.predict for name, network in networks.items()}
-    found = {"pairs": floor.pairs_floor(images, scene.train)}
-    if predict:
-        every = mean_of(list(predict.values()))
-        found["residuals"] = floor.residuals_floor(every, images, scene.validation)
-    if len(predict) > 1:
-        found["ensemble"] = floor.ensemble_floor(predict, images)
-    return found
-
-
-def mean_of(predictors: Sequence[Callable[[Tensor], Tensor]]) -> Callable[[Tensor], Tensor]:
-    """Return the predictor of the mean of what others predict."""
-    return lambda left: sum(predict(left).cpu() for predict in predictors) / len(predictors)
 
 
 @torch.inference_mode()
