@@ -19,20 +19,9 @@ from .figures import BLUE, GREEN, GREY, ORANGE, WIDTH, draw_image, tile
 Rows = Mapping[str, Mapping[str, Any]]  # name -> generative.method_row with its title
 
 # Places for a label around its point, in points from it: the nearest first.
-PLACES = [
-    (distance * x, distance * y)
-    for distance in (7, 13, 20, 28, 38, 50)
-    for x, y in (
-        (1, 0),
-        (0, 1),
-        (0, -1),
-        (-1, 0),
-        (0.8, 0.8),
-        (0.8, -0.8),
-        (-0.8, 0.8),
-        (-0.8, -0.8),
-    )
-]
+SIDES = [(1, 0), (0, 1), (0, -1), (-1, 0)]
+CORNERS = [(0.8, 0.8), (0.8, -0.8), (-0.8, 0.8), (-0.8, -0.8)]
+PLACES = [(far * x, far * y) for far in (7, 13, 20, 28, 38, 50) for x, y in SIDES + CORNERS]
 
 
 def drawing(methods: Rows) -> dict[str, Mapping[str, Any]]:
@@ -54,25 +43,14 @@ def perception_distortion(methods: Rows, real: Mapping[str, Any]) -> Figure:
     figure, axes = plt.subplots(figsize=(WIDTH, 4.1), layout="constrained")
     axes.set(xscale="log", yscale="log", xlabel="mean squared error")
     axes.set_ylabel("Frechet distance in the classifier's features")
-    points = []
-    for row in methods.values():
-        draws = row["draws"] > 1
-        points.append((row["title"] + ", one draw" * draws, row, ORANGE if draws else BLUE, "full"))
-        if draws:
-            mean = row["mean"]
-            points.append((f"{row['title']}, mean of {mean['count']}", mean, ORANGE, "none"))
-            pair = [[each[key]["mean"] for each in (row, mean)] for key in ("mse", "frechet")]
-            axes.plot(*pair, color=ORANGE, linewidth=0.6, alpha=0.6, zorder=1)
+    points = _plane_points(methods)
     for _, row, color, fill in points:
         x, y = _bar(row["mse"]), _bar(row["frechet"])
-        style = {
-            "fmt": "o",
-            "color": color,
-            "fillstyle": fill,
-            "elinewidth": 0.9,
-            "markersize": 4.5,
-        }
-        axes.errorbar(x[0], y[0], xerr=x[1], yerr=y[1], **style)
+        style = {"color": color, "fillstyle": fill, "elinewidth": 0.9, "markersize": 4.5}
+        axes.errorbar(x[0], y[0], xerr=x[1], yerr=y[1], fmt="o", **style)
+    for row in drawing(methods).values():
+        pair = [[each[key]["mean"] for each in (row, row["mean"])] for key in ("mse", "frechet")]
+        axes.plot(*pair, color=ORANGE, linewidth=0.6, alpha=0.6, zorder=1)
     axes.axhline(real["frechet"]["mean"], color=GREY, linestyle="--", linewidth=0.9)
     axes.margins(0.16, 0.1)
     for formatted in (axes.xaxis, axes.yaxis):
@@ -92,6 +70,19 @@ def perception_distortion(methods: Rows, real: Mapping[str, Any]) -> Figure:
     at = [(row["mse"]["mean"], row["frechet"]["mean"]) for _, row, _, _ in points]
     place_labels(axes, at, [(name, color) for name, _, color, _ in points], [line])
     return figure
+
+
+def _plane_points(methods: Rows) -> list[tuple[str, Mapping[str, Any], str, str]]:
+    """Return label, values, colour and fill of every point."""
+    points = []
+    for row in methods.values():
+        if row["draws"] == 1:
+            points.append((row["title"], row, BLUE, "full"))
+            continue
+        points.append((f"{row['title']}, one draw", row, ORANGE, "full"))
+        name = f"{row['title']}, mean of {row['mean']['count']}"
+        points.append((name, row["mean"], ORANGE, "none"))
+    return points
 
 
 def place_labels(
@@ -118,16 +109,7 @@ def place_labels(
     taken += [Bbox.from_extents(*(c - 3.5 * pixels), *(c + 3.5 * pixels)) for c in centres]
     texts = []
     for centre, point, (name, color) in zip(centres, points, labels, strict=True):
-        text = axes.annotate(
-            name,
-            point,
-            xytext=(0, 0),
-            textcoords="offset points",
-            fontsize=8,
-            color=color,
-            arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.4, "shrinkB": 3},
-        )
-        text.set_in_layout(False)  # or the axes would make room, and every place would move
+        text = _unplaced(axes, name, point, color)
         size = np.array(Text.get_window_extent(text).size)
         corners = [
             # a label left of its point ends there, one above it is centred on it
@@ -135,10 +117,9 @@ def place_labels(
             for place in PLACES
         ]
         boxes = [Bbox.from_bounds(*corner, *size) for corner in corners]
-        lost = [size.prod() - _overlap(box, frame) for box in boxes]
         costs = [
-            cut + sum(_overlap(box, other) for other in taken)
-            for cut, box in zip(lost, boxes, strict=True)
+            size.prod() - _overlap(box, frame) + sum(_overlap(box, other) for other in taken)
+            for box in boxes
         ]
         best = int(np.argmin(np.round(costs)))
         taken.append(boxes[best])
@@ -146,6 +127,20 @@ def place_labels(
         text.arrow_patch.set_visible(np.hypot(*PLACES[best]) > 14)
         texts.append(text)
     return texts
+
+
+def _unplaced(axes: Axes, name: str, point: tuple[float, float], color: str) -> Text:
+    text = axes.annotate(
+        name,
+        point,
+        xytext=(0, 0),
+        textcoords="offset points",
+        fontsize=8,
+        color=color,
+        arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.4, "shrinkB": 3},
+    )
+    text.set_in_layout(False)  # or the axes would make room, and every place would move
+    return text
 
 
 def _overlap(a: Bbox, b: Bbox) -> float:
