@@ -84,10 +84,9 @@ def generative_analysis(
         seed: of the choice of images and of the draws.
 
     Returns:
-        Plain JSON values: the sizes; ``unsettled``, the share of such pixels; ``classifier``, its
-        hash and its accuracy on all test images, with that of one that was trained on left halves;
-        ``labels``, its accuracy on these images and on their left halves beside black, which it was
-        not trained for; ``methods``, name -> title and :func:`method_row`; ``real``, the
+        Plain JSON values: the sizes; ``unsettled``, the share of such pixels; ``classifiers``, their
+        hashes; ``labels``, the accuracy on the true images, on their left halves beside black,
+        which the classifier was not trained for, and on the same of the one that was; ``methods``, name -> title and :func:`method_row`; ``real``, the
         :func:`set_measures` of the true images; ``floor``, :func:`floor.floor_estimates`;
         ``examples``, for pictures.
 
@@ -99,17 +98,22 @@ def generative_analysis(
     if draws < fewest:
         raise ValueError(f"draws is {draws}, allowed: {fewest} or more")
     classifier, record = load_classifier()
+    of_halves, half_record = load_classifier(half=True)
     scene = make_scene(dataset, classifier, images, seed)
     whole = join(scene.left, scene.right)[None]
+    seen = {
+        "true": (whole, classifier),
+        "left_only": (left_only(whole), classifier),
+        "left_only_trained": (left_only(whole), of_halves),
+    }
     return {
         "images": images,
         "draws": draws,
         "searched_draws": SEARCHED,
         "unsettled": float(scene.unsettled.mean()),
-        "classifier": {key: record[key] for key in ("sha256", "test_accuracy")},
+        "classifiers": {"whole": record["sha256"], "left_only": half_record["sha256"]},
         "labels": {
-            name: agreement(look_at(pixels, classifier)[1], scene.labels)
-            for name, pixels in (("true", whole), ("left_only", left_only(whole)))
+            name: agreement(look_at(*shown)[1], scene.labels) for name, shown in seen.items()
         },
         "methods": {
             name: {"title": getattr(method, "title", name)}

@@ -53,11 +53,11 @@ def test_publish_and_load(sample, monkeypatch):
     record = classifier.publish_classifier(sample, epochs=1)
     network, loaded = classifier.load_classifier()
     assert loaded["test_accuracy"] == record["test_accuracy"]
-    assert set(record["test_accuracy"]) == {"whole", "left_only", "left_only_trained_on_it"}
+    assert set(record["test_accuracy"]) == {"whole", "left_only"}
     assert loaded["origin"]["data_sha256"] == sample.sha256 and not network.training
     reached = classifier.accuracy(network, sample.test).double().mean().item()
     assert reached == pytest.approx(record["test_accuracy"]["whole"]["mean"])
-    path = weights.weights_path(classifier.NAME)
+    path = weights.weights_path(classifier.NAMES[False])
     assert loaded["bytes"] == path.stat().st_size < 1_000_000
 
     content = bytearray(path.read_bytes())
@@ -67,10 +67,22 @@ def test_publish_and_load(sample, monkeypatch):
         classifier.load_classifier()
 
 
+def test_the_two_classifiers_do_not_mix(sample):
+    record = classifier.publish_classifier(sample, half=True, epochs=1)
+    network, loaded = classifier.load_classifier(half=True)
+    assert set(record["test_accuracy"]) == {"left_only"} and loaded["trained_on"] == "left halves"
+    reached = classifier.accuracy(network, sample.test, half=True).double().mean().item()
+    assert reached == pytest.approx(record["test_accuracy"]["left_only"]["mean"])
+    with pytest.raises(weights.WeightsError, match="is missing"):
+        classifier.load_classifier()
+
+
 def test_missing_or_damaged_weights_say_what_to_do():
     with pytest.raises(weights.WeightsError, match=r"is missing.*`halfgen classifier` trains"):
         classifier.load_classifier()
-    record = weights.weights_path(classifier.NAME).with_suffix(".json")
+    with pytest.raises(weights.WeightsError, match=r"`halfgen classifier --half` trains"):
+        classifier.load_classifier(half=True)
+    record = weights.weights_path(classifier.NAMES[False]).with_suffix(".json")
     record.parent.mkdir()
     for text in ("{", "[]", "{}", json.dumps({"sha256": "0"})):
         record.write_text(text)
