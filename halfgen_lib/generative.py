@@ -7,20 +7,18 @@ well: what another set of true images reaches is the floor (or the ceiling) of e
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from . import floor, realism, sampling
-from .baselines import flat_rows
 from .classifier import Classifier, left_only, load_classifier
-from .data import CLASS_NAMES, Dataset, Images, halves, join, split, stratified_order, to_unit
+from .data import Dataset, Images, halves, join, to_unit
 from .evaluation import bootstrap, first_of_each_class, seam_step
 from .pixels import encode
+from .scene import Scene, make_scene
 
 IMAGES, DRAWS = 2000, 19  # 19 draws bound central intervals of 50 % and of 90 % exactly
 MEAN_OF = 16  # draws in the mean that is compared with point predictors
@@ -28,7 +26,6 @@ LEVELS = (0.5, 0.9)
 SHOWN = 6  # draws of each example
 SEARCHED = 4  # draws of each image that are looked for among the training images
 QUANTILES = (0.0, 0.01, 0.1, 0.5, 0.9)
-SIMILAR, UNSETTLED = 50, 0.05  # see `unsettled`
 
 
 class Predictor(Protocol):
@@ -36,31 +33,6 @@ class Predictor(Protocol):
 
     def predict(self, left: Tensor) -> Tensor:
         """Complete left halves."""
-
-
-@dataclass(frozen=True, eq=False)
-class Scene:
-    """What every method is measured on.
-
-    Attributes:
-        left, right: (N, 1, 28, 14) halves of N test images.
-        labels: (N,) their classes.
-        unsettled: (N, 392) bool, see :func:`unsettled`.
-        train, validation: left and right halves of all images of these splits.
-        reference: (N, 64) features of N validation images, which no method was fitted on.
-        true_distance: (N,) from each true right half to its nearest training right half.
-        classifier: whose features and classes are used.
-    """
-
-    left: Tensor
-    right: Tensor
-    labels: Tensor
-    unsettled: np.ndarray
-    train: tuple[Tensor, Tensor]
-    validation: tuple[Tensor, Tensor]
-    reference: Tensor
-    true_distance: np.ndarray
-    classifier: Classifier
 
 
 def generative_analysis(
@@ -84,11 +56,11 @@ def generative_analysis(
         seed: of the choice of images and of the draws.
 
     Returns:
-        Plain JSON values: the sizes; ``unsettled``, the share of such pixels; ``classifiers``, their
-        hashes; ``labels``, the accuracy on the true images, on their left halves beside black,
-        which the classifier was not trained for, and on the same of the one that was; ``methods``, name -> title and :func:`method_row`; ``real``, the
-        :func:`set_measures` of the true images; ``floor``, :func:`floor.floor_estimates`;
-        ``examples``, for pictures.
+        Plain JSON values: the sizes; ``unsettled``, the share of such pixels; ``classifiers``,
+        their hashes; ``labels``, how often they are right on the true images, on their left halves
+        beside black, and on those if trained for them; ``methods``, name -> title and
+        :func:`method_row`; ``real``, the :func:`set_measures` of the true images; ``floor``,
+        :func:`floor.floor_estimates`; ``examples``, for pictures.
 
     Raises:
         ValueError: if a size is not allowed.
@@ -129,50 +101,6 @@ def generative_analysis(
         ),
         "examples": examples(methods, dataset.test, seed),
     }
-
-
-def make_scene(dataset: Dataset, classifier: Classifier, images: int, seed: int) -> Scene:
-    """Choose the images and prepare what does not depend on the method: see :class:`Scene`.
-
-    Raises:
-        ValueError: if there are not that many images, or fewer than 10 are asked for.
-    """
-    splits = split(dataset, "holdout")
-    most = min(len(splits.test), len(splits.validation))
-    if not len(CLASS_NAMES) <= images <= most:
-        raise ValueError(f"images is {images}, allowed: {len(CLASS_NAMES)} to {most}")
-    generator = torch.Generator().manual_seed(seed)
-    test, reference = (
-        part.select(stratified_order(part.labels, generator)[:images])
-        for part in (splits.test, splits.validation)
-    )
-    left, right = halves(to_unit(test.images))
-    train, validation = (halves(to_unit(part.images)) for part in (splits.train, splits.validation))
-    return Scene(
-        left=left,
-        right=right,
-        labels=test.labels,
-        unsettled=unsettled(left, *train),
-        train=train,
-        validation=validation,
-        reference=classifier.look(to_unit(reference.images))[0],
-        true_distance=realism.nearest_rms(right.flatten(1), train[1].flatten(1)),
-        classifier=classifier,
-    )
-
-
-def unsettled(left: Tensor, train_left: Tensor, train_right: Tensor) -> np.ndarray:
-    """Tell which pixels of the right halves the left halves leave open: (N, 392) bool.
-
-    Those that have a standard deviation of 0.05 or more over the right halves of the 50 training
-    images with the nearest left halves: not the background that is black in all of them. The
-    truth has no say in it; a choice by the truth, or by the class, would change the probability
-    with which a perfect sampler's intervals cover it.
-    """
-    count, right = min(SIMILAR, len(train_left)), flat_rows(train_right)
-    search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(flat_rows(train_left))
-    nearest = search.kneighbors(flat_rows(left), return_distance=False)
-    return np.stack([right[own].std(0) >= UNSETTLED for own in nearest])
 
 
 @torch.inference_mode()

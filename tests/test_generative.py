@@ -8,7 +8,7 @@ import pytest
 import torch
 from matplotlib.text import Text
 
-from halfgen_lib import classifier, generative, sampling_figures
+from halfgen_lib import classifier, generative, sampling_figures, scene
 from halfgen_lib.baselines import Mirror, TrainMean
 from halfgen_lib.data import CLASS_NAMES, halves, split, to_unit
 from halfgen_lib.donor import Donor
@@ -107,7 +107,7 @@ def test_unsettled_pixels_differ_between_near_images(sample, generator):
     left, right = halves(to_unit(sample.train.images))
     right = right.clone()
     right[..., :7] = 0
-    found = generative.unsettled(left[:10], left, right).reshape(10, 28, 14)
+    found = scene.unsettled(left[:10], left, right).reshape(10, 28, 14)
     assert not found[..., :7].any() and found[..., 7:].any()
 
 
