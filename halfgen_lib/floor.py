@@ -4,7 +4,8 @@ The mean squared error of the best predictor is σ², the variance of the right 
 one, averaged over images and pixels. Nobody knows it; three sights of it:
 
 pairs       images with similar left halves have right halves that differ by this variance and by
-            what the left halves' difference explains: too high.
+            what the left halves' difference explains: too high. Extrapolated to no difference:
+            far outside what was seen, and in either direction, see :func:`pair_variance`.
 residuals   the same with a network's residuals, which leave less to explain: too high, but less.
 ensemble    one network's error is that of infinitely many plus their disagreement; what is left
             holds all that these networks get wrong together: too high.
@@ -41,10 +42,12 @@ def pair_variance(
     Half the squared difference of a point's value and its nearest neighbour's has the expectation
     σ² + |f(x) - f(x')|²/2 (the Delta test: Pi and Peterson 1994), which is too high. Over the 1st
     to k-th neighbour of the same points it grows about in proportion to the squared distance; the
-    line's value at distance 0 is the Gamma test's estimate (Stefansson, Koncar and Jones 1997). The
-    growth slows down with the distance, so that a line through far neighbours ends too high as
-    well. One effect pulls down: neighbours come from where points are dense, and if images are
-    easier there, their variance is lower.
+    line's value at distance 0 is the Gamma test's estimate (Stefansson, Koncar and Jones 1997).
+
+    That one may err in either direction. The growth slows down with the distance, so that a line
+    through far neighbours ends too high. But the first neighbour may be a twin, another picture of
+    one item, and share what the left half does not tell; and neighbours come from where points
+    are dense, and perhaps easier: both lower its near end.
 
     Args:
         values: (N, P) of the points.

@@ -33,7 +33,7 @@ def perception_distortion(methods: Rows, real: Mapping[str, Any]) -> Figure:
     """Show every method's error against its Frechet distance (Blau and Michaeli 2018).
 
     A method that draws has two points, joined: one draw, and the mean of its draws. The dashed
-    line is the distance of true images from other true images. Both axes are logarithmic.
+    line, with its band, is the distance of true images from other true images. Log axes.
 
     Args:
         methods: name -> row.
@@ -43,9 +43,11 @@ def perception_distortion(methods: Rows, real: Mapping[str, Any]) -> Figure:
     figure, axes = plt.subplots(figsize=(WIDTH, 4.1), layout="constrained")
     axes.set(xscale="log", yscale="log", xlabel="mean squared error")
     axes.set_ylabel("Frechet distance in the classifier's features")
-    points = _plane_points(methods)
+    points, bars = _plane_points(methods), []
     for _, row, color, fill in points:
         x, y = _bar(row["mse"]), _bar(row["frechet"])
+        low, high = ([row[key][end] for key in ("mse", "frechet")] for end in ("low", "high"))
+        bars += [((low[0], y[0]), (high[0], y[0])), ((x[0], low[1]), (x[0], high[1]))]
         style = {"color": color, "fillstyle": fill, "elinewidth": 0.9, "markersize": 4.5}
         axes.errorbar(x[0], y[0], xerr=x[1], yerr=y[1], fmt="o", **style)
     for row in drawing(methods).values():
@@ -53,6 +55,10 @@ def perception_distortion(methods: Rows, real: Mapping[str, Any]) -> Figure:
         axes.plot(*pair, color=ORANGE, linewidth=0.6, alpha=0.6, zorder=1)
     axes.axhline(real["frechet"]["mean"], color=GREY, linestyle="--", linewidth=0.9)
     axes.margins(0.16, 0.1)
+    bottom, top = axes.get_ylim()
+    low, high = (max(real["frechet"][end], bottom) for end in ("low", "high"))  # 0 has no logarithm
+    axes.axhspan(low, high, color=GREY, alpha=0.12, linewidth=0)
+    axes.set_ylim(bottom, top)
     for formatted in (axes.xaxis, axes.yaxis):
         formatted.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
@@ -68,7 +74,7 @@ def perception_distortion(methods: Rows, real: Mapping[str, Any]) -> Figure:
         fontsize=8,
     )
     at = [(row["mse"]["mean"], row["frechet"]["mean"]) for _, row, _, _ in points]
-    place_labels(axes, at, [(name, color) for name, _, color, _ in points], [line])
+    place_labels(axes, at, [(name, color) for name, _, color, _ in points], [line], bars)
     return figure
 
 
@@ -90,6 +96,7 @@ def place_labels(
     points: Sequence[tuple[float, float]],
     labels: Sequence[tuple[str, str]],
     others: Sequence[Text] = (),
+    bars: Sequence[tuple[tuple[float, float], tuple[float, float]]] = (),
 ) -> list[Text]:
     """Write each point's label at the nearest place that is free; a thin line leads to a far one.
 
@@ -98,6 +105,7 @@ def place_labels(
         points: in data coordinates.
         labels: text and colour of each.
         others: texts that are there already.
+        bars: ends of horizontal and vertical lines that no label may cross, in data coordinates.
 
     Returns:
         The texts. Where every place is taken, the one with the least overlap is used.
@@ -107,6 +115,7 @@ def place_labels(
     centres = axes.transData.transform(points)
     taken = [Text.get_window_extent(text) for text in others]
     taken += [Bbox.from_extents(*(c - 3.5 * pixels), *(c + 3.5 * pixels)) for c in centres]
+    taken += [Bbox(axes.transData.transform(ends)).padded(pixels) for ends in bars]
     texts = []
     for centre, point, (name, color) in zip(centres, points, labels, strict=True):
         text = _unplaced(axes, name, point, color)
@@ -170,14 +179,16 @@ def sample_sheet(
     columns = [len(halves) for halves in strips.values()]
     gap, margin = 0.25, 0.85  # of a column; inches for the names
     cell = (WIDTH - margin) / (sum(columns) + gap * (len(strips) - 1))
-    figure = plt.figure(figsize=(WIDTH, cell * len(left) + 0.3), layout="none")
+    narrow = cell < 0.45  # inches: a column that is narrower than its title
+    head = 0.65 if narrow else 0.28
+    figure = plt.figure(figsize=(WIDTH, cell * len(left) + head), layout="none")
     grid = figure.add_gridspec(
         1,
         len(strips),
         width_ratios=columns,
         left=margin / WIDTH,
         right=1,
-        top=1 - 0.28 / (cell * len(left) + 0.3),
+        top=1 - head / (cell * len(left) + head),
         bottom=0,
         wspace=gap * len(strips) / sum(columns),
     )
@@ -186,7 +197,8 @@ def sample_sheet(
         whole = np.stack([np.concatenate([left, half], axis=2) for half in halves], axis=1)
         draw_image(axes, tile(whole, gap=1))
         axes.set_anchor("N")
-        axes.set_title(name, fontsize=7.5, pad=3, loc="center")
+        tilted = {"rotation": 45} if narrow and len(halves) == 1 else {}
+        axes.set_title(name, fontsize=7.5, pad=3, loc="center", **tilted)
         if i == 0:
             for row, label in enumerate(row_labels):
                 axes.text(-3, row * 29 + 14, label, ha="right", va="center", fontsize=8)
@@ -241,7 +253,7 @@ def coverage_bars(methods: Rows) -> Figure:
         axes.bar(at, shares, width, yerr=spread, color=color, label=name, error_kw={"lw": 0.9})
         axes.axhline(float(level), color=color, linestyle="--", linewidth=0.9)
     axes.set_xticks(np.arange(len(rows)), [row["title"] for row in rows])
-    axes.set(ylabel="share of pixels covered", ylim=(0, 1))
+    axes.set(ylabel="share of pixels covered", ylim=(0, 1), xlim=(-0.6, max(len(rows), 3) - 0.4))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     figure.legend(loc="outside upper right", ncols=2)
     return figure
