@@ -5,13 +5,9 @@ Each returns plain JSON values; :func:`publish` adds where and when they were co
 
 from __future__ import annotations
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from torch import Tensor
 
 from .audits import audit_analysis, facing_analysis
 from .baselines import fit_baselines, paired_difference
@@ -19,6 +15,8 @@ from .config import RunConfig
 from .data import Dataset, halves, load, split, to_unit
 from .erratum import erratum_analysis
 from .evaluation import first_of_each_class, score_images, summarise
+from .pixels import decode as decode  # with what it reads: what examples hold
+from .pixels import encode
 from .provenance import provenance
 from .results import ResultsError, results_path
 from .runs import Run, RunError, read_json, write_json
@@ -95,9 +93,9 @@ def baselines_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
         scores = score_images(baseline.predict, dataset.test, given)
         methods[name] = {**baseline.as_dict(), **summarise(scores, labels)}
         differences[name] = paired_difference(scores["mse"], run.scores["mse"]).as_dict()
-        pictures[name] = _encode(baseline.predict(left))
+        pictures[name] = encode(baseline.predict(left))
     methods["network"] = {"title": "autoencoder", **run.metrics}
-    pictures["network"] = _encode(run.model().predict(left))
+    pictures["network"] = encode(run.model().predict(left))
     examples = {"positions": positions.tolist(), "completions": pictures}
     return {
         "run_id": run.run_id,
@@ -105,14 +103,3 @@ def baselines_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
         "differences": differences,
         "examples": examples,
     }
-
-
-def _encode(completed: Tensor) -> str:
-    """Return halves (N, 1, 28, 14) in [0, 1] as base64 of their uint8 pixels."""
-    return base64.b64encode((completed * 255).round().byte().numpy().tobytes()).decode()
-
-
-def decode(text: str) -> np.ndarray:
-    """Return what :func:`baselines_analysis` encoded: (N, 28, 14) in [0, 1]."""
-    pixels = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
-    return pixels.reshape(-1, 28, 14).astype(np.float32) / 255

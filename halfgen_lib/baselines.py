@@ -78,7 +78,7 @@ class Baseline(ABC):
                 f"{self.hyperparameter} is {self.value}; with {len(left)} training images it must"
                 f" be above 0 and at most {limit}"
             )
-        self._fit(_flat(left), _flat(right))
+        self._fit(flat_rows(left), flat_rows(right))
         self._count = len(left)
         return self
 
@@ -131,7 +131,7 @@ class Baseline(ABC):
         if not len(left):
             yield from (torch.empty_like(left) for _ in values)
             return
-        for rows in self._predict(_flat(left), values):
+        for rows in self._predict(flat_rows(left), values):
             yield torch.from_numpy(rows.clip(0, 1)).reshape(-1, *HALF_SHAPE).to(left)
 
     def as_dict(self) -> dict[str, Any]:
@@ -351,6 +351,6 @@ def paired_difference(a: np.ndarray, b: np.ndarray) -> Interval:
     return bootstrap(a - b)
 
 
-def _flat(half: Tensor) -> np.ndarray:
+def flat_rows(half: Tensor) -> np.ndarray:
     """Return halves (N, 1, 28, 14) as float32 rows (N, 392)."""
     return half.detach().cpu().flatten(1).float().numpy()

@@ -1,4 +1,4 @@
-"""The command line: ``halfgen data | train | study | analyse | publish | complete | report``."""
+"""The command line: ``halfgen data | train | study | analyse | report | complete | ...``."""
 
 from __future__ import annotations
 
@@ -51,6 +51,12 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(run=_train)
 
     _add_study(commands.add_parser("study", help="train variants x seeds and publish the results"))
+
+    classifier = commands.add_parser(
+        "classifier", help="train and publish the classifier that the measures of samples use"
+    )
+    classifier.add_argument("--half", action="store_true", help="the one of left halves alone")
+    classifier.set_defaults(run=_classifier)
 
     analyse = commands.add_parser(
         "analyse",
@@ -133,6 +139,16 @@ def _study(arguments: argparse.Namespace, _: list[str]) -> None:
     path = study.study_path(arguments.data, arguments.of)
     study.run_study(configs, path, train, repeat_stale=arguments.stale)
     print(path)
+
+
+def _classifier(arguments: argparse.Namespace, _: list[str]) -> None:
+    from .classifier import NAMES, publish_classifier
+    from .sealed import weights_path
+
+    print("training; it takes some minutes", flush=True)
+    for shown, value in publish_classifier(half=arguments.half)["test_accuracy"].items():
+        print(f"test accuracy, {shown.replace('_', ' ')}: {value['mean']:.4f}")
+    print(weights_path(NAMES[arguments.half]))
 
 
 def _analyse(arguments: argparse.Namespace, _: list[str]) -> None:

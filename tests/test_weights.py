@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 
-from halfgen_lib import cli, weights
+from halfgen_lib import cli, sealed
 from halfgen_lib.config import RunConfig
 from halfgen_lib.data import halves, to_unit
 from halfgen_lib.runs import Run, RunError
@@ -40,15 +40,15 @@ def test_what_is_published_is_what_the_run_trained(run, folder, sample):
     assert entry.run_id == run.run_id and entry.record.identity == run.record["identity"]
     assert entry.record.test.mse.mean == pytest.approx(run.metrics["overall"]["mse"]["mean"], 1e-4)
     assert entry.record.origin.git_commit == run.record["git_commit"]
-    assert sorted(f.name for f in folder.iterdir()) == ["small.safetensors", "weights.json"]
+    assert sorted(f.name for f in folder.iterdir()) == ["small.json", "small.safetensors"]
 
 
 def test_names_stand_side_by_side_and_can_be_replaced(run, folder):
     for name in ("b", "a", "b"):
         publish_weights(run, name)
     assert list(published_weights()) == ["a", "b"]
-    text = (folder / "weights.json").read_text()
-    assert [line[:4] for line in text.splitlines()] == ['{"fo', '"a":', '"b":', "}}"]
+    sealed.write_sealed("classifier", b"something else", {"test_accuracy": 0.9})
+    assert list(published_weights()) == ["a", "b"]
 
 
 def test_a_changed_file_is_refused(run, folder):
@@ -56,10 +56,10 @@ def test_a_changed_file_is_refused(run, folder):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match=r"small\.safetensors is not the file .* SHA-256 is"):
+    with pytest.raises(WeightsError, match=r"small\.safetensors is not the file .* it has SHA-256"):
         load_weights("small")
     path.unlink()
-    with pytest.raises(WeightsError, match=r"is missing: restore it .*halfgen publish RUN_ID --as"):
+    with pytest.raises(WeightsError, match=r"is missing; restore it .*halfgen publish RUN_ID --as"):
         load_weights("small")
 
 
@@ -81,18 +81,17 @@ def test_a_file_without_a_record_is_not_loaded(run, folder):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: content.replace('"seed":0', '"seed":1'), "one was edited|says otherwise"),
-        (lambda content: content.replace('"format": 1', '"format": 2'), "format"),
-        (lambda content: content[:-20], "JSON"),
-        (lambda content: content.replace('"small"', '"../small"'), "pattern"),
-        (lambda content: re.sub('"sha256":"[^"]*', '"sha256":"abc', content), "sha256"),
+        (lambda text: text.replace('"seed": 0', '"seed": 1'), "one was edited|says otherwise"),
+        (lambda text: text.replace('"bytes": ', '"bytes": -'), "bytes"),
+        (lambda text: text[:-20], "cannot be read"),
+        (lambda text: re.sub('"sha256": "[^"]*', '"sha256": "abc', text, count=1), "sha256"),
     ],
 )
-def test_an_edited_index_is_refused(run, folder, change, message):
+def test_an_edited_record_is_refused(run, folder, change, message):
     publish_weights(run, "small")
-    path = folder / "weights.json"
+    path = folder / "small.json"
     path.write_text(change(path.read_text()))
-    with pytest.raises(WeightsError, match=rf"weights\.json is damaged: .*({message})"):
+    with pytest.raises(WeightsError, match=rf"(?s)small\.json.*({message})"):
         load_weights("small")
 
 
@@ -118,7 +117,7 @@ def test_a_network_that_does_not_fit_is_refused(run, folder, tmp_path):
 
 def test_all_files_together_have_a_limit(run, folder, monkeypatch):
     size = publish_weights(run, "first").stat().st_size
-    monkeypatch.setattr(weights, "MAX_BYTES", 2 * size)
+    monkeypatch.setattr(sealed, "MAX_BYTES", 2 * size)
     publish_weights(run, "second")
     publish_weights(run, "second")  # in its own place
     with pytest.raises(WeightsError, match=f"third has {size:,} bytes; with the {2 * size:,}"):
