@@ -22,7 +22,7 @@ from .results import ResultsError, results_path
 from .runs import Run, RunError, read_json, write_json
 from .training import choose_device, fit
 
-PUBLISHED = ("baselines", "erratum", "audit", "facing")
+PUBLISHED = ("baselines", "erratum", "audit", "facing", "generative")
 
 
 def publish(name: str, values: dict[str, Any], dataset: Dataset) -> Path:

@@ -63,6 +63,13 @@ def _parser() -> argparse.ArgumentParser:
         help="publish baselines, erratum and audits (trains three runs if need be)",
     )
     analyse.add_argument("--data", choices=["full", "sample"], default="full")
+    analyse.add_argument(
+        "--beyond",
+        nargs="?",
+        const="default,unet,cvae,gan,flow",
+        metavar="A,B",
+        help="the networks beyond the seed instead (trains them if need be), or these of them",
+    )
     analyse.set_defaults(run=_analyse)
 
     publish = commands.add_parser("publish", help="keep a run's weights in report/weights")
@@ -153,7 +160,11 @@ def _classifier(arguments: argparse.Namespace, _: list[str]) -> None:
 
 def _analyse(arguments: argparse.Namespace, _: list[str]) -> None:
     from .analyses import analyse
+    from .beyond import analyse_beyond
 
+    if arguments.beyond:
+        print(analyse_beyond(arguments.data, arguments.beyond.split(",")))
+        return
     for path in analyse(arguments.data):
         print(path)
 

@@ -97,6 +97,40 @@ def facing_rows(analysis: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
+def sampling_rows(analysis: Mapping[str, Any]) -> list[Row]:
+    """Return every method of the analysis ``generative``, and last the true images.
+
+    Errors and scores compare with the image's own truth, the others whole sets of images.
+    """
+    rows = []
+    for method in analysis["methods"].values():
+        mean = method.get("mean", method)
+        covered = method.get("coverage")
+        rows.append(
+            {
+                "method": method["title"],
+                "MSE, one": f"{method['mse']['mean']:.4f}",
+                "MSE, mean": f"{mean['mse']['mean']:.4f}",
+                "CRPS": f"{method['crps']['mean']:.4f}",
+                "energy": f"{method['energy']['mean']:.3f}",
+                "90 % covers": f"{covered['0.9']['unsettled']['mean']:.0%}" if covered else "–",
+                **_set_row(method),
+            }
+        )
+    blank = dict.fromkeys(("MSE, one", "MSE, mean", "CRPS", "energy", "90 % covers"), "–")
+    return [*rows, {"method": "**true images**", **blank, **_set_row(analysis["real"])}]
+
+
+def _set_row(measures: Mapping[str, Any]) -> Row:
+    return {
+        "Fréchet": f"{measures['frechet']['mean']:.2f}",
+        "precision": f"{measures['precision']['mean']:.2f}",
+        "recall": f"{measures['recall']['mean']:.2f}",
+        "same class": f"{measures['agreement']['mean']:.1%}",
+        "seam": f"{measures['seam']['mean']:.3f}",
+    }
+
+
 def computed(origin: Mapping[str, Any]) -> str:
     """Return where and when something published was computed, for a caption."""
     commit = origin["git_commit"]

@@ -136,7 +136,7 @@ def test_claims_without_evidence_are_open():
         claims.overfitting({}),
         claims.facing(None),
         claims.more_data({}),
-        claims.generative(),
+        claims.generative(None),
     ):
         assert claim.verdict == claims.OPEN and "not computed yet" in claim.measured
         assert claim.shown_in == ""

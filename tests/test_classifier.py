@@ -97,7 +97,7 @@ def test_missing_or_damaged_weights_say_what_to_do():
     record.parent.mkdir()
     for text in ("{", "[]", "{}", json.dumps({"sha256": "0"})):
         record.write_text(text)
-        with pytest.raises(sealed.WeightsError, match="cannot be read|is missing"):
+        with pytest.raises(sealed.WeightsError, match=r"cannot be read|is missing"):
             classifier.load_classifier()
 
 
