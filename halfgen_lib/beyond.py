@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from .analyses import publish
 from .baselines import fit_baselines
@@ -37,6 +38,7 @@ def analyse_beyond(
     *,
     images: int = IMAGES,
     draws: int = DRAWS,
+    seeds: int = 1,
     **changes: Any,
 ) -> Path:
     """Make and publish the analysis ``generative``; networks are trained if need be.
@@ -45,6 +47,7 @@ def analyse_beyond(
         data: ``"full"``, or ``"sample"`` to try it out (published under another name).
         networks: names in ``NETWORKS``.
         images, draws: see :func:`generative.generative_analysis`.
+        seeds: U-Nets to train from seeds 0, 1, ...: what they disagree in tells of the floor.
         changes: settings of all runs that differ from their variants'.
 
     Returns:
@@ -58,13 +61,19 @@ def analyse_beyond(
 
 
 def beyond_analysis(
-    runs: Mapping[str, Run], dataset: Dataset, *, images: int = IMAGES, draws: int = DRAWS
+    runs: Mapping[str, Run],
+    dataset: Dataset,
+    more: Sequence[Run] = (),
+    *,
+    images: int = IMAGES,
+    draws: int = DRAWS,
 ) -> dict[str, Any]:
     """Return :func:`generative.generative_analysis` of baselines and networks.
 
     Args:
         runs: finished runs by the names in ``NETWORKS``.
         dataset: the images.
+        more: U-Nets of other seeds; with that in ``runs`` they make one more method, their mean.
         images, draws: as there.
 
     Returns:
@@ -76,7 +85,15 @@ def beyond_analysis(
     methods: dict[str, Predictor] = dict(fit_baselines(splits.train, splits.validation))
     fitted, chosen = (halves(to_unit(part.images)) for part in (splits.train, splits.validation))
     methods["donor"] = Donor().fit(*fitted).choose(*chosen)
-    values = generative_analysis(methods | models, dataset, images=images, draws=draws)
+    unets = [models[name] for name in ("unet",) if name in models] + [run.model() for run in more]
+    ensemble = {"ensemble": Ensemble(unets)} if len(unets) > 1 else {}
+    values = generative_analysis(
+        methods | models | ensemble,
+        dataset,
+        networks={str(number): model for number, model in enumerate(unets)},
+        images=images,
+        draws=draws,
+    )
     for name in runs:
         values["methods"][name]["title"] = NETWORKS[name]
     values["runs"] = {
@@ -90,6 +107,18 @@ def beyond_analysis(
     if "cvae" in models:
         values["likelihood"] = likelihood(models["cvae"], dataset.test, images)
     return values
+
+
+class Ensemble:
+    """The mean of networks of one kind, which errs less than each of them on average."""
+
+    def __init__(self, models: Sequence[Predictor]):
+        self.models = models
+        self.title = f"{len(models)} U-Nets"
+
+    def predict(self, left: Tensor) -> Tensor:
+        """Map (N, 1, 28, 14) in [0, 1] to the same shape and range."""
+        return torch.stack([model.predict(left) for model in self.models]).mean(0)
 
 
 def likelihood(model: CVAECompleter, test: Images, images: int) -> dict[str, Any]:

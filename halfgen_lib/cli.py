@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="A,B",
         help="the networks beyond the seed instead (trains them if need be), or these of them",
     )
+    analyse.add_argument("--seeds", type=int, default=1, help="U-Nets to average, beyond (1)")
     analyse.set_defaults(run=_analyse)
 
     publish = commands.add_parser("publish", help="keep a run's weights in report/weights")
@@ -163,7 +164,8 @@ def _analyse(arguments: argparse.Namespace, _: list[str]) -> None:
     from .beyond import analyse_beyond
 
     if arguments.beyond:
-        print(analyse_beyond(arguments.data, arguments.beyond.split(",")))
+        names = arguments.beyond.split(",")
+        print(analyse_beyond(arguments.data, names, seeds=arguments.seeds))
         return
     for path in analyse(arguments.data):
         print(path)

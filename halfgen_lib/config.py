@@ -192,3 +192,13 @@ class StudyParameters(Settings):
     results: str = Field(
         "study", pattern=r"^[\w.-]+$", description="a file in report/results, without .json"
     )
+
+
+class AnalysisParameters(Settings):
+    """What the notebook of the drawn samples can be asked."""
+
+    results: str = Field(
+        "generative",
+        pattern=r"^[\w.-]+$",
+        description="a file in report/results, without .json",
+    )

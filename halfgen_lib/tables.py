@@ -131,6 +131,54 @@ def _set_row(measures: Mapping[str, Any]) -> Row:
     }
 
 
+def memory_rows(analysis: Mapping[str, Any]) -> list[Row]:
+    """Return how near each sampler's draws are to training right halves, and true halves are."""
+    samplers = [row for row in analysis["methods"].values() if row["draws"] > 1]
+    true = samplers[0]["memorised"]["true"]
+    rows = [(row["title"], row["memorised"]["quantiles"], row["memorised"]) for row in samplers]
+    return [
+        {
+            "halves": title,
+            "nearest": f"{quantiles['0.0']:.3f}",
+            "1 % quantile": f"{quantiles['0.01']:.3f}",
+            "median": f"{quantiles['0.5']:.3f}",
+            "share that near": interval(own["below"], 3) if own else "0.010",
+        }
+        for title, quantiles, own in [*rows, ("**true images**", true, None)]
+    ]
+
+
+def floor_rows(analysis: Mapping[str, Any]) -> list[Row]:
+    """Return every estimate of the error that no predictor can avoid, and the way it errs."""
+    floor = analysis["floor"]
+    found = [("images with similar left halves", floor["pairs"], "nearest", "too high")]
+    found.append(("the same, extrapolated", floor["pairs"], "extrapolated", "either way"))
+    if "residuals" in floor:
+        found.append(("residuals of such pairs", floor["residuals"], "nearest", "too high"))
+        found.append(("the same, extrapolated", floor["residuals"], "extrapolated", "either way"))
+    if "ensemble" in floor:
+        name = f"infinitely many networks, from {floor['ensemble']['count']}"
+        found.append((name, floor["ensemble"], "infinite", "too high"))
+    for row in analysis["methods"].values():
+        if row["draws"] > 1:
+            found.append((f"spread of the draws of {row['title']}", row, "spread", "either way"))
+    return [
+        {"estimate": name, "variance": interval(values[key], 4), "errs": bias}
+        for name, values, key, bias in found
+    ]
+
+
+def lowest_upper_bound(analysis: Mapping[str, Any]) -> float:
+    """Return the lowest of the estimates of the floor that err upwards."""
+    floor = analysis["floor"]
+    bounds = [floor["pairs"]["nearest"]["mean"]]
+    if "residuals" in floor:
+        bounds.append(floor["residuals"]["nearest"]["mean"])
+    if "ensemble" in floor:
+        bounds.append(floor["ensemble"]["infinite"]["mean"])
+    return min(bounds)
+
+
 def computed(origin: Mapping[str, Any]) -> str:
     """Return where and when something published was computed, for a caption."""
     commit = origin["git_commit"]

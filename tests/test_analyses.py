@@ -32,11 +32,12 @@ def made(tmp_path_factory, sample):
         patch.setattr(analyses, "load", lambda _: sample)
         patch.setattr(analyses, "fit", lambda *a, **k: fit(*a, **k, quiet=True))
         tiny = {k: v for k, v in TINY.items() if k != "features"}  # paddings are for three layers
-        analyses.analyse("sample", epochs=1, model_settings={**tiny, "features": [4, 4, 8]})
-        return {name: analyses.published(f"{name}-sample") for name in analyses.PUBLISHED}
+        paths = analyses.analyse("sample", epochs=1, model_settings={**tiny, "features": [4, 4, 8]})
+        return {path.stem.removesuffix("-sample"): analyses.published(path.stem) for path in paths}
 
 
 def test_every_analysis_is_published_with_its_origin(made):
+    assert {*made, "generative"} == set(analyses.PUBLISHED)
     for values in made.values():
         assert values["data"] == "sample" and values["origin"]["data_sha256"]
         assert json.loads(json.dumps(values, allow_nan=False)) == values

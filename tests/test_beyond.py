@@ -1,0 +1,107 @@
+"""The networks beyond the seed, measured beside every baseline: tiny ones, on the sample."""
+
+import json
+
+import pytest
+from conftest import SMALL
+
+from halfgen_lib import analyses, beyond, claims, classifier, generative, tables
+from halfgen_lib.beyond import NETWORKS, analyse_beyond
+from halfgen_lib.config import RunConfig
+from halfgen_lib.training import fit
+
+
+@pytest.fixture(scope="module")
+def made(sample, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("beyond")
+
+    def fit_small(config, dataset):
+        small = RunConfig(
+            model=config.model,
+            variant=config.variant,
+            data="sample",
+            model_settings=SMALL[config.model],
+            epochs=1,
+        )
+        return fit(small, dataset, quiet=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HALFGEN_RUNS", str(folder / "runs"))
+        patch.setenv("HALFGEN_RESULTS", str(folder / "results"))
+        patch.setattr(beyond, "load", lambda _: sample)
+        patch.setattr(beyond, "fit", fit_small)
+        looking, _ = classifier.train_classifier(sample.train, sample.test, epochs=1)
+        record = {"sha256": "0", "test_accuracy": {}}
+        patch.setattr(generative, "load_classifier", lambda half=False: (looking, record))
+        path = analyse_beyond("sample", images=20)
+        return analyses.published(path.stem)
+
+
+def test_every_network_has_its_row_beside_the_baselines(made):
+    assert json.loads(json.dumps(made, allow_nan=False)) == made
+    titles = [method["title"] for method in made["methods"].values()]
+    assert titles[-len(NETWORKS) :] == list(NETWORKS.values()) and "donor" in titles
+    assert "ridge" in titles and "k nearest" in titles
+    assert {name for name, row in made["methods"].items() if row["draws"] > 1} == {
+        "donor",
+        "cvae",
+        "gan",
+        "flow",
+    }
+    assert set(made["runs"]) == set(NETWORKS)
+    assert made["runs"]["flow"]["run_id"].startswith("flow-flow-seed0-")
+    assert made["runs"]["unet"]["test_mse"]["count"] == 100
+
+
+def test_the_likelihood_rises_with_the_codes(made):
+    bound = made["likelihood"]["nats_per_pixel"]
+    assert bound[str(beyond.CODES)]["mean"] > bound["1"]["mean"]
+    assert bound["1"]["count"] == 20
+
+
+def test_the_table_ends_with_the_true_images(made):
+    rows = tables.sampling_rows(made)
+    assert len(rows) == len(made["methods"]) + 1 and rows[-1]["method"] == "**true images**"
+    assert all(list(row) == list(rows[0]) for row in rows)
+    by_name = {row["method"]: row for row in rows}
+    assert by_name["ridge"]["90 % covers"] == "–" and by_name["flow"]["90 % covers"].endswith("%")
+
+
+def interval(mean, width=0.001):
+    return {"mean": mean, "low": mean - width, "high": mean + width}
+
+
+def method(title, one, mean, frechet):
+    return {
+        "title": title,
+        "mse": interval(one),
+        "mean": {"mse": interval(mean)},
+        "frechet": interval(frechet, 1),
+    }
+
+
+@pytest.mark.parametrize(
+    ("mean", "frechet", "verdict"),
+    [
+        (0.015, 3, "true: the mean of draws is nearer, and draws look more real"),
+        (0.021, 3, "true of how real it looks, not of the error"),
+        (0.015, 30, "true of the error, not of how real it looks"),
+        (0.021, 30, "not seen"),
+    ],
+)
+def test_claim_9_weighs_error_and_realism(mean, frechet, verdict):
+    values = {
+        "methods": {
+            "default": method("autoencoder", 0.021, 0.021, 30),
+            "gan": method("GAN", 0.04, mean, frechet),
+        }
+    }
+    claim = claims.generative(values)
+    assert claim.verdict == verdict and "GAN 0.0400" in claim.measured
+    values["methods"].pop("gan")
+    assert claims.generative(values).verdict == claims.OPEN
+
+
+def test_an_unknown_network_is_refused():
+    with pytest.raises(ValueError, match=r"network 'vae' is not known; did you mean 'cvae'\?"):
+        analyse_beyond("sample", ["vae"])
