@@ -18,7 +18,7 @@ def main(argv: list[str] | None = None) -> int:
         _parser().error(f"unknown arguments: {' '.join(rest)}")
     try:
         arguments.run(arguments, rest)
-    except (ValueError, DataError, RuntimeError, ImportError) as error:
+    except (ValueError, DataError, RuntimeError, ImportError, OSError) as error:
         print(f"halfgen {arguments.command}: {_plain(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -137,8 +137,12 @@ def _analyse(arguments: argparse.Namespace, _: list[str]) -> None:
 
 
 def _report(_: argparse.Namespace, rest: list[str]) -> None:
+    import signal
+
     from .pipeline import make_report
 
+    # a kill that ended this process alone would leave papermill and its kernel training
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     for path in make_report(rest):
         print(path)
 
