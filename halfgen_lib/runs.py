@@ -160,7 +160,12 @@ class Run:
         """Every score of every test image, in the order of the test file."""
         path = self.directory / "scores.npz"
         with _damaged(path), np.load(path, allow_pickle=False) as file:
-            return dict(file)
+            scores = dict(file)
+            if not all(
+                isinstance(v, np.ndarray) and v.dtype == np.float32 for v in scores.values()
+            ):
+                raise TypeError("not all of it is arrays of float32")
+        return scores
 
     @property
     def history(self) -> dict[str, np.ndarray]:

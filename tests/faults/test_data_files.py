@@ -101,7 +101,7 @@ def test_a_mutated_file_is_refused_or_says_the_truth(tmp_path_factory, fault, fi
 
 def zeros(head, megabytes):
     """Return gzip of a head and as many zeros, made piece by piece."""
-    stream, block = zlib.compressobj(9, wbits=31), bytes(1 << 20)
+    stream, block = zlib.compressobj(1, wbits=31), bytes(1 << 20)
     pieces = [stream.compress(head), *(stream.compress(block) for _ in range(megabytes))]
     return b"".join([*pieces, stream.flush()])
 
@@ -111,13 +111,13 @@ def declared(*shape):
 
 
 BOMBS = {
-    "after a whole file": lambda: zeros(WHOLE[0], 512),
-    "as the images that it declares": lambda: zeros(declared(60_000, 28, 28), 512),
-    "as the labels that it declares": lambda: zeros(declared(60_000), 512),
-    "without a header": lambda: zeros(b"", 512),
-    "in a bomb": lambda: packed(zeros(WHOLE[0], 512)),
-    "with a billion images": lambda: zeros(declared(10**9, 28, 28), 512),
-    "not packed": lambda: WHOLE[0] + bytes(512 << 20),
+    "after a whole file": lambda: zeros(WHOLE[0], 300),
+    "as the images that it declares": lambda: zeros(declared(60_000, 28, 28), 300),
+    "as the labels that it declares": lambda: zeros(declared(60_000), 300),
+    "without a header": lambda: zeros(b"", 300),
+    "in a bomb": lambda: packed(zeros(WHOLE[0], 300)),
+    "with a billion images": lambda: zeros(declared(10**9, 28, 28), 300),
+    "not packed": lambda: WHOLE[0] + bytes(80 << 20),
 }
 
 
