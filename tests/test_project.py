@@ -25,7 +25,7 @@ def requirements(lines):
 def conda_ranges(lines):
     """Return name -> range, in conda's own reading; a line that conda cannot read raises."""
     specs = [rattler.MatchSpec(line, strict=True) for line in lines]
-    return {spec.name.normalized: spec.version or rattler.VersionSpec("*") for spec in specs}
+    return {spec.name.normalized: rattler.VersionSpec(spec.version or "*") for spec in specs}
 
 
 def test_conda_environment_asks_for_what_pyproject_asks_for():
@@ -35,18 +35,18 @@ def test_conda_environment_asks_for_what_pyproject_asks_for():
     lines = environment["dependencies"]
     pip = next(line["pip"] for line in lines if isinstance(line, dict))
     conda = conda_ranges(line for line in lines if isinstance(line, str))
-    assert conda.pop("python") == rattler.VersionSpec(PROJECT["requires-python"])
-    assert conda.pop("pip") == rattler.VersionSpec("*")
+    assert str(conda.pop("python")) == PROJECT["requires-python"]
+    assert str(conda.pop("pip")) == "*"
     assert pip[-1] == "-e ."
     by_pip = requirements(pip[:-1])
     asked = requirements(PROJECT["dependencies"])
     assert by_pip == {name: spec for name, spec in asked.items() if name in by_pip}
     expected = {
-        CONDA_NAMES.get(name, name): rattler.VersionSpec(str(spec))
+        CONDA_NAMES.get(name, name): str(rattler.VersionSpec(str(spec)))
         for name, spec in asked.items()
         if name not in by_pip
     }
-    assert conda == expected
+    assert {name: str(versions) for name, versions in conda.items()} == expected
     pypi_names = {conda_name: name for name, conda_name in CONDA_NAMES.items()}
     for name, versions in conda.items():
         tested = metadata.version(pypi_names.get(name, name)).partition("+")[0]

@@ -67,10 +67,10 @@ def test_every_write_fails_once(config, whole, tmp_path, monkeypatch, fault):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of 256 kB."""
+    """A disk of 1 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
     if subprocess.run(command, stderr=subprocess.DEVNULL).returncode:
         pytest.skip("mounting a small disk needs root")
     yield folder

@@ -16,7 +16,7 @@ HOSTILE = {
     "script": f"<script>{ALERT}</script>",
     "script in capitals": f"<SCRIPT SRC=//x.org/a.js>{ALERT}</SCRIPT>",
     "closing tags": f"</title></style></script></p></figcaption><script>{ALERT}</script>",
-    "image": f'<img src=x onerror="{ALERT}">',
+    "image": f'<img src="data:image/png;base64,iVBORw0KGgo=" onerror="{ALERT}">',
     "attribute": f'" onmouseover="{ALERT}" x="',
     "attribute in single quotes": f"' onfocus='{ALERT}' autofocus='",
     "vector graphics": f"<svg onload={ALERT}><script>{ALERT}</script></svg>",
@@ -36,13 +36,16 @@ HOSTILE = {
     "raw inline": f"`<script>{ALERT}</script>`{{=html}}",
     "attributes": f'[a]{{onclick="{ALERT}" style="position:fixed"}}',
     "div": f":::{{onclick={ALERT}}}\ntext\n:::",
-    "mathematics": f"$\\href{{javascript:{ALERT}}}{{x}}$ and $\\text{{<script>{ALERT}</script>}}$",
+    "mathematics": f"$\\text{{<script>{ALERT}</script>}}$",
     "comment": f"<!--><script>{ALERT}</script>-->",
     "character data": f"<![CDATA[<script>{ALERT}</script>]]>",
     "null": f"<scr\x00ipt>{ALERT}</scr\x00ipt>",
 }
 GIVES = {"text/markdown": str, "text/html": lambda t: f"<table><tr><td>{t}</td></tr></table>",
-         "text/latex": str, "text/plain": str}  # fmt: skip
+         "text/plain": str}  # fmt: skip
+
+
+LOADS = ("href", "src", "data", "xlink:href", "poster", "background")
 
 
 class Page(HTMLParser):
@@ -67,10 +70,10 @@ class Page(HTMLParser):
                 target = re.sub(r"[\x00-\x20]", "", value).lower()
                 if name.startswith("on") or name in ("srcdoc", "formaction", "action"):
                     yield f"{tag} {name}"
-                if name in ("href", "src", "data", "xlink:href", "poster", "background"):
-                    fine = ("#", "http:", "https:", "data:image/", "data:font", "data:text/css")
-                    if not target.startswith(fine):
-                        yield f"{tag} {name}={value[:40]}"
+                scheme = re.match(r"[a-z][a-z0-9+.-]*:", target)
+                fine = ("http:", "https:", "data:image/", "data:font", "data:text/css")
+                if name in LOADS and scheme and not target.startswith(fine):
+                    yield f"{tag} {name}={value[:40]}"
                 if name in ("src", "data", "poster") and target.startswith("http"):
                     yield f"{tag} {name}={value[:40]}"
 
