@@ -1,4 +1,4 @@
-"""The command line: ``halfgen data | train | study | analyse | report``."""
+"""The command line: ``halfgen data | train | study | analyse | publish | complete | report``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from .config import RunConfig
 from .idx import DataError
+from .settings import complaints
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -18,19 +19,13 @@ def main(argv: list[str] | None = None) -> int:
         _parser().error(f"unknown arguments: {' '.join(rest)}")
     try:
         arguments.run(arguments, rest)
-    except (ValueError, DataError, RuntimeError, ImportError, OSError) as error:
-        print(f"halfgen {arguments.command}: {_plain(error)}", file=sys.stderr)
+    except (ValueError, DataError, OSError, RuntimeError, ImportError) as error:
+        message = "\n".join(complaints(error)) if isinstance(error, ValidationError) else error
+        print(f"halfgen {arguments.command}: {message}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     return 0
-
-
-def _plain(error: Exception) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    lines = [f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in error.errors()]
-    return "\n".join(lines)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,8 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train one run, or resume it")
     for name, field in RunConfig.model_fields.items():
         kind = field.annotation if field.annotation in (int, float) else str
-        if name == "flip":
-            train.add_argument("--flip", action="store_true", help=field.description)
+        if field.annotation is bool:
+            train.add_argument(f"--{name}", action="store_true", help=field.description)
         elif name == "model_settings":
             train.add_argument("--model-settings", metavar="JSON", help=field.description)
         else:
@@ -63,6 +58,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     analyse.add_argument("--data", choices=["full", "sample"], default="full")
     analyse.set_defaults(run=_analyse)
+
+    publish = commands.add_parser("publish", help="keep a run's weights in report/weights")
+    publish.add_argument("run_id", help="a finished run; current: the last one trained")
+    publish.add_argument("--as", dest="name", required=True, help="what the weights are called")
+    publish.set_defaults(run=_publish)
+
+    _add_complete(commands.add_parser("complete", help="complete a picture of your own"))
 
     report = commands.add_parser(
         "report",
@@ -105,6 +107,9 @@ def _train(arguments: argparse.Namespace, _: list[str]) -> None:
 
 
 def _add_study(study: argparse.ArgumentParser) -> None:
+    study.add_argument(
+        "--of", default="study", help="study: of the seed's network (default); beyond: of ours"
+    )
     study.add_argument("--variants", metavar="A,B", help="these variants; all by default")
     study.add_argument("--factors", metavar="A,B", help="the variants of these factors")
     study.add_argument("--seeds", type=int, default=3, help="runs of each variant (3)")
@@ -125,15 +130,16 @@ def _study(arguments: argparse.Namespace, _: list[str]) -> None:
 
     lists = (arguments.variants, arguments.factors)
     variants, factors = (text.split(",") if text else [] for text in lists)
-    configs = study.plan(variants, factors, arguments.seeds, arguments.data)
+    configs = study.plan(variants, factors, arguments.seeds, arguments.data, arguments.of)
     train = partial(study.train_here, keep_weights=arguments.keep_weights)
     if arguments.scheduler or arguments.workers:
         from .cluster import train_on_cluster
 
         place = {name: getattr(arguments, name) for name in ("scheduler", "workers", "resource")}
         train = partial(train_on_cluster, **place)
-    study.run_study(configs, train=train, repeat_stale=arguments.stale)
-    print(study.study_path(arguments.data))
+    path = study.study_path(arguments.data, arguments.of)
+    study.run_study(configs, path, train, repeat_stale=arguments.stale)
+    print(path)
 
 
 def _analyse(arguments: argparse.Namespace, _: list[str]) -> None:
@@ -141,6 +147,41 @@ def _analyse(arguments: argparse.Namespace, _: list[str]) -> None:
 
     for path in analyse(arguments.data):
         print(path)
+
+
+def _publish(arguments: argparse.Namespace, _: list[str]) -> None:
+    from .runs import find_run
+    from .weights import publish_weights
+
+    print(publish_weights(find_run(arguments.run_id), arguments.name))
+
+
+def _add_complete(complete: argparse.ArgumentParser) -> None:
+    complete.add_argument("picture", help="a picture of any size: one object on a plain ground")
+    complete.add_argument("-o", "--output", required=True, help="the picture to write")
+    complete.add_argument("--given", choices=["left", "right", "top", "bottom"], default="left")
+    complete.add_argument("--model", default="cae", help="published weights, or a run's id (cae)")
+    complete.add_argument("-n", type=int, default=1, help="completions to draw (1)")
+    complete.add_argument("--seed", type=int, default=0, help="of the draws (0)")
+    complete.add_argument("--scale", type=int, default=8, help="edge of a pixel in the output (8)")
+    complete.add_argument("--force", action="store_true", help="replace the output if it is there")
+    complete.set_defaults(run=_complete)
+
+
+def _complete(arguments: argparse.Namespace, _: list[str]) -> None:
+    import torch
+
+    from .completion import complete
+
+    if not 0 <= arguments.seed < 2**31:
+        raise ValueError(f"seed is {arguments.seed}, allowed: 0 to {2**31 - 1}")
+    generator = torch.Generator().manual_seed(arguments.seed)
+    chosen = (arguments.given, arguments.model, arguments.n)
+    completion = complete(arguments.picture, *chosen, generator)
+    completion.save(arguments.output, arguments.scale, overwrite=arguments.force)
+    for note in completion.notes:
+        print(note)
+    print(arguments.output)
 
 
 def _report(_: argparse.Namespace, rest: list[str]) -> None:

@@ -14,62 +14,16 @@ from pydantic import Field, field_validator, model_validator
 
 from .models import MODELS, model_settings
 from .settings import Settings, known
+from .variants import VARIANTS
 
 SCHEMA_VERSION = 1  # raise it when a setting changes its meaning: old results are then stale
 
-# A variant is a name and the settings in which it differs from the defaults.
-VARIANTS: dict[str, dict[str, Any]] = {
-    "default": {},
-    "as_published": {
-        "model_settings": {"negative_slope": 1.0, "padding": (1, 0, 1)},
-        "weight_decay": 1e-5,
-        "split": "as_published",
-    },
-    "slope-1": {"model_settings": {"negative_slope": 1.0}},
-    "depth-2": {"model_settings": {"features": (32, 64)}},
-    "depth-4": {"model_settings": {"features": (32, 64, 128, 256)}},
-    "features-16-32-64": {"model_settings": {"features": (16, 32, 64)}},
-    "features-64-128-256": {"model_settings": {"features": (64, 128, 256)}},
-    "latent-16": {"model_settings": {"latent_dim": 16}},
-    "latent-32": {"model_settings": {"latent_dim": 32}},
-    "latent-128": {"model_settings": {"latent_dim": 128}},
-    "latent-256": {"model_settings": {"latent_dim": 256}},
-    "lr-3e-4": {"learning_rate": 3e-4},
-    "lr-3e-3": {"learning_rate": 3e-3},
-    "lr-1e-2": {"learning_rate": 1e-2},
-    "sgd": {"optimizer": "sgd"},
-    "sgd-lr-0.1": {"optimizer": "sgd", "learning_rate": 0.1},  # 1e-3 is Adam's step, not SGD's
-    "rmsprop": {"optimizer": "rmsprop"},
-    "adamw": {"optimizer": "adamw", "weight_decay": 1e-2},
-    "loss-l1": {"loss": "l1"},
-    "loss-huber": {"loss": "huber"},
-    "loss-bce": {"loss": "bce"},
-    "loss-mse-ssim": {"loss": "mse_ssim"},
-    "flip": {"flip": True},
-    "train-1k": {"train_size": 1_000},
-    "train-3k": {"train_size": 3_000},
-    "train-10k": {"train_size": 10_000},
-    "train-30k": {"train_size": 30_000},
-    "long": {"epochs": 60},
-}
-
-# What the study varies, one thing at a time: a factor is its variants in their order.
-FACTORS: dict[str, tuple[str, ...]] = {
-    "depth": ("depth-2", "default", "depth-4"),
-    "features": ("features-16-32-64", "default", "features-64-128-256"),
-    "latent": ("latent-16", "latent-32", "default", "latent-128", "latent-256"),
-    "slope": ("default", "slope-1"),
-    "learning_rate": ("lr-3e-4", "default", "lr-3e-3", "lr-1e-2"),
-    "optimizer": ("sgd", "sgd-lr-0.1", "rmsprop", "default", "adamw"),
-    "loss": ("default", "loss-l1", "loss-huber", "loss-bce", "loss-mse-ssim"),
-    "flip": ("default", "flip"),
-    "train_size": ("train-1k", "train-3k", "train-10k", "train-30k", "default"),
-    "epochs": ("default", "long"),
-    "protocol": ("default", "as_published"),
-}
-
 # These say how and where a run is made, not what it computes: they are no part of its identity.
 _NOT_IDENTITY = {"variant", "device"}
+
+# Younger than the first published results: at their defaults they are left out of the identity,
+# so that a run made before there was such a setting keeps its name.
+_LATER = {"schedule", "momentum", "shift", "ema", "keep", "precision", "compile"}
 
 
 class RunConfig(Settings):
@@ -79,10 +33,15 @@ class RunConfig(Settings):
     epochs": ``plateau_epochs = 2``. PyTorch's ``ReduceLROnPlateau`` acts on the epoch *after*
     ``patience`` bad ones, so its patience is ``plateau_epochs - 1``; an epoch is bad unless it
     lowers the best loss by more than 0.01 % (PyTorch's default threshold).
+
+    ``schedule = "one_cycle"`` is Smith's (2018): the rate rises to ``learning_rate`` over the first
+    30 % of the steps and falls to nearly zero. With ``ema`` the moving average of the weights is
+    what is validated and kept. In ``bfloat16`` the weights stay float32 (automatic mixed
+    precision); ``compile`` costs a minute and pays in long runs on a GPU.
     """
 
     model: str = Field("cae", description="network: a name in halfgen_lib.models.MODELS")
-    variant: str = Field("default", description="starting point: a name in config.VARIANTS")
+    variant: str = Field("default", description="starting point: a name in variants.VARIANTS")
     model_settings: dict[str, Any] = Field({}, description="settings of the network to change")
     data: Literal["full", "sample"] = Field(
         "full", description="Fashion-MNIST, or a small sample of it for trying out"
@@ -98,6 +57,9 @@ class RunConfig(Settings):
         0, description="training images to use, a stratified subset; 0: all"
     )
     flip: bool = Field(False, description="mirror training images left-right at random")
+    shift: Annotated[int, Field(ge=0, le=8)] = Field(
+        0, description="move training images by up to so many pixels at random"
+    )
     epochs: Annotated[int, Field(ge=1, le=10_000)] = Field(
         20, description="passes over the training set"
     )
@@ -113,13 +75,27 @@ class RunConfig(Settings):
     learning_rate: Annotated[float, Field(gt=0, le=10)] = Field(
         1e-3, description="initial step size"
     )
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.9, description="of SGD; Adam's first beta"
+    )
     weight_decay: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="L2 penalty")
+    schedule: Literal["plateau", "one_cycle"] = Field(
+        "plateau", description="how the learning rate moves"
+    )
     plateau_epochs: Annotated[int, Field(ge=1, le=10_000)] = Field(
         2, description="epochs without progress after which the learning rate falls"
     )
     plateau_factor: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.5, description="the factor by which it falls"
     )
+    ema: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="decay of the weights' moving average; 0: none"
+    )
+    keep: Literal["best", "last"] = Field("best", description="the epoch whose weights are kept")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the arithmetic in training"
+    )
+    compile: bool = Field(False, description="compile the training step")
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(
         0, description="of the initial weights and of the order of the batches"
     )
@@ -140,7 +116,16 @@ class RunConfig(Settings):
     @model_validator(mode="after")
     def _model_settings_are_allowed(self) -> RunConfig:
         if self.model_settings:  # the defaults are valid, and checking them imports torch
-            model_settings(self.model, self.model_settings)
+            model = self.model
+            if model == RunConfig.model_fields["model"].default:  # the variant decides
+                model = VARIANTS[self.variant].get("model", model)
+            model_settings(model, self.model_settings)
+        return self
+
+    @model_validator(mode="after")
+    def _precision_suits_the_loss(self) -> RunConfig:
+        if (self.loss, self.precision) == ("bce", "bfloat16"):
+            raise ValueError("loss 'bce' needs precision 'float32': torch refuses it in bfloat16")
         return self
 
     @classmethod
@@ -162,6 +147,9 @@ class RunConfig(Settings):
     def identity(self) -> dict[str, Any]:
         """Return everything that decides the result, the network's full settings included."""
         fields = self.model_dump(mode="json", exclude=_NOT_IDENTITY)
+        for name in _LATER:
+            if fields[name] == type(self).model_fields[name].default:
+                del fields[name]
         settings = model_settings(self.model, self.model_settings)
         return {
             **fields,

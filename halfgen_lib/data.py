@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, Self, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from halfgen_lib import fetch
@@ -284,6 +285,7 @@ def batches(
     *,
     given: str = "left",
     flip: bool = False,
+    shift: int = 0,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Iterate once over all images in batches of (left, right), the last one possibly shorter.
 
@@ -293,25 +295,38 @@ def batches(
         generator: On the CPU; draws a fresh permutation. None: in order.
         given: The known side, see `halves`.
         flip: Mirror each image left-right with probability 1/2 before it is cut.
+        shift: Move each image by up to so many pixels up or down and left or right before it is
+            cut; black comes in at the border.
 
     Yields:
         left, right: float32 (B, 1, 28, 14) in [0, 1].
 
     Raises:
-        ValueError: On the first batch: a size below 1, or `flip` without a generator.
+        ValueError: On the first batch: a size below 1, or `flip` or `shift` without a generator.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, allowed: 1 or more")
-    if flip and generator is None:
-        raise ValueError("flip=True needs a generator to draw from")
+    if (flip or shift) and generator is None:
+        raise ValueError("flip and shift need a generator to draw from")
     device, n = images.images.device, len(images)
     # Drawn on the CPU, so that the order does not depend on the device; moved once an epoch.
     order = None if generator is None else torch.randperm(n, generator=generator).to(device)
     mirrored = torch.randint(2, (n,), generator=generator).bool().to(device) if flip else None
+    moves = torch.randint(2 * shift + 1, (2, n), generator=generator).to(device) if shift else None
     for start in range(0, n, batch_size):
         part = slice(start, start + batch_size)
         batch = images.images[part if order is None else order[part]]
         if mirrored is not None:
             batch = torch.where(mirrored[part, None, None, None], batch.flip(-1), batch)
+        if moves is not None:
+            batch = _windows(F.pad(batch, (shift,) * 4), *moves[:, part])
         left, right = halves(to_unit(batch), given)
         yield left, right
+
+
+def _windows(padded: Tensor, top: Tensor, left: Tensor) -> Tensor:
+    """Cut a window of 28x28 out of each padded image (B, 1, H, W), its corner at (top, left)."""
+    span = torch.arange(IMAGE_SIZE, device=padded.device)
+    rows, columns = top[:, None] + span, left[:, None] + span
+    image = torch.arange(len(padded), device=padded.device)
+    return padded[image[:, None, None], 0, rows[:, :, None], columns[:, None, :]].unsqueeze(1)

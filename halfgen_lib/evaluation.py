@@ -52,6 +52,16 @@ def psnr(mse: float) -> float:
     return -10 * math.log10(mse) if mse > 0 else math.inf
 
 
+def structural_similarity(image: Tensor, truth: Tensor, **options: Any) -> Any:
+    """Return the SSIM of Wang et al. 2004 for pixels in [0, 1]: torchmetrics, and its options."""
+    from .torchvision_compat import import_torchvision
+
+    import_torchvision()  # torchmetrics imports it
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    return structural_similarity_index_measure(image, truth, data_range=1.0, **options)
+
+
 def ssim_per_image(left: Tensor, completed: Tensor, right: Tensor) -> Tensor:
     """Return the structural similarity of each half (Wang et al. 2004), data range 1.
 
@@ -64,19 +74,13 @@ def ssim_per_image(left: Tensor, completed: Tensor, right: Tensor) -> Tensor:
     Returns:
         (N,) in [-1, 1].
     """
-    from .torchvision_compat import import_torchvision
-
-    import_torchvision()  # torchmetrics imports it
-    from torchmetrics.functional.image import structural_similarity_index_measure
-
     values = [left.new_empty(0)]
     for known, predicted, truth in zip(
         *(half.split(1000) if len(half) else () for half in (left, completed, right)), strict=True
     ):
-        _, similarity = structural_similarity_index_measure(
+        _, similarity = structural_similarity(
             torch.cat((known, predicted), dim=3),
             torch.cat((known, truth), dim=3),
-            data_range=1.0,
             reduction="none",
             return_full_image=True,
         )

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .evaluation import structural_similarity
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def mse_and_ssim(completed: Tensor, right: Tensor) -> Tensor:
     """Return MSE + (1 - SSIM) of right halves (N, 1, 28, 14), SSIM as in Wang et al. 2004."""
-    from .torchvision_compat import import_torchvision
-
-    import_torchvision()  # torchmetrics imports it
-    from torchmetrics.functional.image import structural_similarity_index_measure
-
-    similarity = structural_similarity_index_measure(completed, right, data_range=1.0)
-    return F.mse_loss(completed, right) + 1 - similarity
+    return F.mse_loss(completed, right) + 1 - structural_similarity(completed, right)
 
 
 # what training minimises; whatever it is, the validation loss is the mean squared error
@@ -31,9 +27,21 @@ LOSSES: dict[str, Loss] = {
     "bce": F.binary_cross_entropy,
     "mse_ssim": mse_and_ssim,
 }
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": partial(torch.optim.Adam, fused=True),  # one pass over the weights
-    "adamw": partial(torch.optim.AdamW, fused=True),
-    "rmsprop": torch.optim.RMSprop,
-    "sgd": partial(torch.optim.SGD, momentum=0.9, fused=True),
-}
+
+
+def build_optimizer(
+    name: str, weights: Iterable[Tensor], learning_rate: float, weight_decay: float, momentum: float
+) -> torch.optim.Optimizer:
+    """Return the rule of the gradient step; ``momentum`` is SGD's, or Adam's first beta."""
+    common = {"lr": learning_rate, "weight_decay": weight_decay}
+    betas = (momentum, 0.999)
+    match name:  # fused: one pass over the weights
+        case "adam":
+            return torch.optim.Adam(weights, **common, betas=betas, fused=True)
+        case "adamw":
+            return torch.optim.AdamW(weights, **common, betas=betas, fused=True)
+        case "rmsprop":
+            return torch.optim.RMSprop(weights, **common)
+        case "sgd":
+            return torch.optim.SGD(weights, **common, momentum=momentum, fused=True)
+    raise ValueError(f"optimizer {name!r} is not known; allowed: adam, adamw, rmsprop, sgd")

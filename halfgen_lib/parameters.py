@@ -10,7 +10,6 @@ parameters cell, and the cell that papermill injected after it, assign.
 """
 
 import ast
-import difflib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 from pydantic_core import to_json, to_jsonable_python
 
-from halfgen_lib.settings import Settings
+from halfgen_lib.settings import Settings, did_you_mean
 
 S = TypeVar("S", bound=Settings)
 Spec = dict[str, Any]  # the JSON schema of one field
@@ -261,15 +260,9 @@ def _limits(spec: Spec) -> str:
 
 
 def _unknown(name: str, value: Any, schema: type[Settings]) -> str:
-    hint = _did_you_mean(name, schema.model_fields) or "."
+    hint = did_you_mean(name, schema.model_fields) or "."
     takes = ", ".join(schema.model_fields)
     return f"unknown parameter '{name}' = {value!r}{hint} This notebook takes: {takes}"
-
-
-def _did_you_mean(word: str, known: Iterable[Any]) -> str:
-    names = {str(name).lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), names, n=1)
-    return f"; did you mean {names[close[0]]!r}?" if close else ""
 
 
 def _value_problems(
@@ -294,7 +287,7 @@ def _hint(name: str, value: Any, spec: Spec) -> str:
     """Say how to write what was probably meant; empty where that is anyone's guess."""
     kinds, number = _kinds(spec), _number(value)
     if choices := [choice for b in spec.get("anyOf", [spec]) for choice in _choices(b)]:
-        return _did_you_mean(str(value), choices)
+        return did_you_mean(str(value), choices)
     if "boolean" in kinds:
         return f"; papermill: -p {name} True"
     if number is not None and {"integer", "number"}.intersection(kinds):

@@ -42,7 +42,7 @@ def device_name(device: torch.device) -> str:
 def git_commit() -> str:
     """Return the checkout's commit, with ``+changes`` if files differ from it, or ``unknown``.
 
-    Published results do not count: a study that writes them would taint all its later runs.
+    What is published does not count: a study that writes it would taint all its later runs.
     """
 
     def git(*arguments: str) -> str:
@@ -50,7 +50,7 @@ def git_commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        files = (".", ":(exclude)report/results")
+        files = (".", ":(exclude)report/results", ":(exclude)report/weights")
         changed = git("status", "--porcelain", "--untracked-files=no", "--", *files)
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
@@ -64,10 +64,24 @@ def code_hash(model: str) -> str:
     """
     package = Path(__file__).parent
     own = MODELS[model].partition(":")[0].rpartition(".")[2]
-    files = [package / "models" / f"{name}.py" for name in (own, "base", "patches")]
+    files = _model_files(package / "models", own)
     files += [package / f"{name}.py" for name in ("training", "objectives", "data", "evaluation")]
-    content = "".join(map(_statements, filter(Path.exists, files)))
+    content = "".join(map(_statements, files))
     return hashlib.sha256(content.encode()).hexdigest()[:10]
+
+
+def _model_files(folder: Path, own: str) -> list[Path]:
+    """Return the file of a model and those beside it that it imports, directly or not."""
+    found, waiting = [], [own]
+    while waiting:
+        file = folder / f"{waiting.pop(0)}.py"
+        if file in found or not file.exists():  # a model may live outside the package
+            continue
+        found.append(file)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level == 1:
+                waiting += [node.module] if node.module else [name.name for name in node.names]
+    return sorted(found)
 
 
 def _statements(file: Path) -> str:

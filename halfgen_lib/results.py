@@ -97,8 +97,8 @@ class Record(Settings):
     identity: dict[Text, Plain | dict[Text, Plain]]
     parameters: Annotated[int, Field(ge=0, description="trainable numbers of the network")]
     epochs: Annotated[int, Field(ge=1)]
-    best_epoch: Annotated[int, Field(ge=1, description="the one with the lowest val_mse")]
-    val_mse: Annotated[float, Field(ge=0)]
+    best_epoch: Annotated[int, Field(ge=1, description="the one with the lowest validation loss")]
+    val_mse: Annotated[float, Field(ge=0, description="of the weights that were kept")]
     seconds: Annotated[float, Field(ge=0, description="spent in epochs")]
     test: TestScores
     history: History
@@ -148,7 +148,7 @@ def record_of(run: Run) -> Record:
         "parameters": parameters,
         "epochs": len(history["epoch"]),
         "best_epoch": run.best_epoch,
-        "val_mse": round(history["val_loss"].min(), 7),
+        "val_mse": round(history["val_loss"][run.kept_epoch - 1], 7),
         "seconds": round(history["seconds"].sum(), 1),
         "test": _test_scores(run.metrics),
         "history": columns,

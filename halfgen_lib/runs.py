@@ -3,7 +3,7 @@
     runs/<model>-<variant>-seed<k>-<hash>/
         config.json        settings, library versions, git commit, device, hashes of the data
         history.csv        epoch, train_loss, val_loss, lr, seconds
-        model.safetensors  the weights of the best epoch     last.safetensors  of the last one
+        model.safetensors  the weights kept, of the best epoch     last.safetensors  of the last one
         resume.pt          all that the next epoch needs; only while the run is unfinished
         scores.npz         every score of every test image   metrics.json  their means, intervals
         status.json        written last: only ``finished`` may enter a table or a figure
@@ -182,11 +182,16 @@ class Run:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch, counted from 1, whose weights ``model.safetensors`` holds."""
+        """The epoch, counted from 1, with the lowest validation loss."""
         return int(self.history["epoch"][self.history["val_loss"].argmin()])
 
+    @property
+    def kept_epoch(self) -> int:
+        """The epoch, counted from 1, whose weights ``model.safetensors`` holds."""
+        return self.best_epoch if self.config.keep == "best" else len(self.history["epoch"])
+
     def model(self, weights: str = "model") -> Completer:
-        """Return the network with the best epoch's weights (``model``) or the last's (``last``)."""
+        """Return the network with the kept weights (``model``) or the last epoch's (``last``)."""
         path = self.directory / f"{weights}.safetensors"
         model = build_model(self.config.model, self.config.model_settings)
         with _damaged(path):

@@ -1,9 +1,10 @@
 """The base of every group of settings: frozen, strict, nothing unknown."""
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class Settings(BaseModel):
@@ -18,6 +19,13 @@ class Settings(BaseModel):
     )
 
 
+def did_you_mean(word: str, table: Iterable[Any]) -> str:
+    """Return ``; did you mean 'name'?`` for the nearest name in ``table``, or nothing."""
+    names = {str(name).lower(): name for name in table}
+    near = difflib.get_close_matches(word.lower(), names, n=1)
+    return f"; did you mean {names[near[0]]!r}?" if near else ""
+
+
 def known(name: str, table: Collection[str], what: str) -> str:
     """Return ``name`` if ``table`` has it.
 
@@ -25,7 +33,11 @@ def known(name: str, table: Collection[str], what: str) -> str:
         ValueError: if not; the message lists the known names and the nearest one.
     """
     if name not in table:
-        near = difflib.get_close_matches(name, table, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
+        hint = did_you_mean(name, table) or "."
         raise ValueError(f"{what} {name!r} is not known{hint} Known: {', '.join(table)}")
     return name
+
+
+def complaints(error: ValidationError) -> list[str]:
+    """Return what pydantic complains of: a setting, its value and what is wrong with it, each."""
+    return [f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in error.errors()]

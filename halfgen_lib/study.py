@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
-from .config import FACTORS, VARIANTS, RunConfig
+from .config import RunConfig
 from .data import load
 from .provenance import code_hash
 from .results import Record, ResultsError, add_record, read_results, record_of, results_path
@@ -22,6 +22,7 @@ from .runs import Run, RunError, default_runs_dir
 from .settings import known
 from .summaries import SEEDS, TRAIN_IMAGES, train_images
 from .training import TrainingError, fit
+from .variants import STUDIES, VARIANTS, members
 
 Outcome = Record | str  # a string says why the run failed
 Outcomes = Iterator[tuple[RunConfig, Outcome]]
@@ -40,33 +41,37 @@ def plan(
     factors: Sequence[str] = (),
     seeds: int = SEEDS,
     data: Literal["full", "sample"] = "full",
+    study: str = "study",
 ) -> list[RunConfig]:
     """Return the runs of a study: every variant with seed 0 first, so that a part is of use.
 
     Args:
-        variants: names in ``config.VARIANTS``.
-        factors: names in ``config.FACTORS``, whose variants are added. Without either: all.
+        variants: names in ``variants.VARIANTS``.
+        factors: factors of the study, whose variants are added. Without either: all of them.
         seeds: runs of each variant.
         data: ``"sample"`` to try it out; training subsets larger than the sample are left out.
+        study: a name in ``variants.STUDIES``.
 
     Raises:
         ValueError: if a name is not known; the message lists those there are.
     """
     if seeds < 1:
         raise ValueError(f"seeds is {seeds}, allowed: 1 or more")
+    table = STUDIES[known(study, STUDIES, "study")]
     chosen = {known(name, VARIANTS, "variant") for name in variants}
     for factor in factors:
-        chosen.update(FACTORS[known(factor, FACTORS, "factor")])
-    names = [name for name in VARIANTS if name in chosen or not (variants or factors)]
+        chosen.update(table[known(factor, table, "factor")])
+    chosen = chosen or set(members(table))
+    names = [name for name in VARIANTS if name in chosen]
     configs = [
         RunConfig.of_variant(name, seed=seed, data=data) for seed in range(seeds) for name in names
     ]
     return [config for config in configs if config.train_size <= TRAIN_IMAGES[data, config.split]]
 
 
-def study_path(data: str) -> Path:
-    """Return the study's results file; the sample's is another one, never to be published."""
-    return results_path("study" if data == "full" else f"study-{data}")
+def study_path(data: str, study: str = "study") -> Path:
+    """Return a study's results file; the sample's is another one, never to be published."""
+    return results_path(study if data == "full" else f"{study}-{data}")
 
 
 def run_study(

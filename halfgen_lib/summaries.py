@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .config import FACTORS, SCHEMA_VERSION, VARIANTS, RunConfig
+from .config import SCHEMA_VERSION, RunConfig
 from .models import MODELS
 from .provenance import code_hash
 from .results import Record
+from .variants import STUDIES, VARIANTS, members
 
 SEEDS = 3  # what a variant's mean should rest on
 
@@ -104,15 +105,13 @@ class Summary:
         return "; ".join([*few, *(f"stale: {why}" for why in self.stale)])
 
 
-def summarise_variants(
-    records: Iterable[Record], variants: Sequence[str] | None = None
-) -> dict[str, Summary]:
-    """Return each variant's summary: those declared, in their order, then those no longer so.
+def summarise_variants(records: Iterable[Record], study: str = "study") -> dict[str, Summary]:
+    """Return the summary of each of a study's variants, in their order, then of any others.
 
     A variant without records has an empty summary. Of one whose settings were changed, records of
     the old settings count only until there is one of the new.
     """
-    found: dict[str, list[Record]] = {name: [] for name in variants or VARIANTS}
+    found: dict[str, list[Record]] = {name: [] for name in members(STUDIES[study])}
     for record in sorted(records, key=lambda record: record.key):
         found.setdefault(record.variant, []).append(record)
     summaries = {}
@@ -140,11 +139,13 @@ def by_validation(summaries: Mapping[str, Summary]) -> list[Summary]:
     )
 
 
-def factor_summaries(summaries: Mapping[str, Summary]) -> dict[str, list[Summary]]:
+def factor_summaries(
+    summaries: Mapping[str, Summary], study: str = "study"
+) -> dict[str, list[Summary]]:
     """Return factor -> its variants that have records; only where there are two or more."""
     found = {
         factor: [summaries[name] for name in names if name in summaries and summaries[name].count]
-        for factor, names in FACTORS.items()
+        for factor, names in STUDIES[study].items()
     }
     return {factor: own for factor, own in found.items() if len(own) > 1}
 

@@ -9,20 +9,22 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from .config import RunConfig
 from .data import Dataset, Images, Splits, batches, load, split
 from .evaluation import score_images, summarise
 from .models import build_model
-from .objectives import LOSSES, OPTIMIZERS, Loss
+from .objectives import LOSSES, build_optimizer
 from .provenance import code_hash, device_name, now, provenance
 from .runs import Run, RunError, default_runs_dir, write_atomic, write_json
 
@@ -49,21 +51,29 @@ def choose_device(name: str = "auto") -> torch.device:
 def train_epoch(
     model: nn.Module,
     pairs: Iterable[tuple[Tensor, Tensor]],
-    loss_function: Loss,
+    loss_function: Callable[[Tensor, Tensor], Tensor],
     optimizer: torch.optim.Optimizer,
+    after_step: Callable[[], None] = lambda: None,
 ) -> float:
     """Take one gradient step for each batch; return the mean loss over the images seen.
 
     A batch's loss is taken before its step, so an epoch's mean is that of a moving network.
+
+    Args:
+        model: the network, set to training mode.
+        pairs: batches of left and right halves, (B, 1, 28, 14) each.
+        loss_function: the forward pass and its loss, from the two halves: ``model.loss``.
+        optimizer: of the model's weights.
+        after_step: moves what goes with each step: a schedule, an average of the weights.
     """
     model.train()
     total, seen = 0.0, 0
     for left, right in pairs:
         optimizer.zero_grad(set_to_none=True)
-        completed = model(left)
-        loss = loss_function(completed, right)
+        loss = loss_function(left, right)
         loss.backward()
         optimizer.step()
+        after_step()
         total = total + loss.detach() * len(left)  # stays on the device: no wait in each batch
         seen += len(left)
     return float(total) / seen
@@ -89,14 +99,50 @@ class Trainer:
         torch.manual_seed(config.seed)  # weights and dropout; `fit` restores the old state
         self.model = build_model(config.model, config.model_settings).to(device)
         self.order = torch.Generator().manual_seed(config.seed)
-        self.optimizer = OPTIMIZERS[config.optimizer](
-            self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        self.optimizer = build_optimizer(
+            config.optimizer,
+            self.model.parameters(),
+            config.learning_rate,
+            config.weight_decay,
+            config.momentum,
         )
-        self.scheduler = ReduceLROnPlateau(
-            self.optimizer, factor=config.plateau_factor, patience=config.plateau_epochs - 1
-        )
+        self.scheduler = self._scheduler()
+        self.averaged = None
+        if config.ema:
+            average = partial(_average, decay=config.ema)
+            self.averaged = AveragedModel(self.model, multi_avg_fn=average, use_buffers=True)
+        self.loss_function = self._loss_function()
         self.history: list[dict[str, float]] = []
-        self.best: dict[str, Tensor] = {}
+        self.kept: dict[str, Tensor] = {}
+
+    def _scheduler(self) -> ReduceLROnPlateau | OneCycleLR:
+        config = self.config
+        if config.schedule == "plateau":
+            return ReduceLROnPlateau(
+                self.optimizer, factor=config.plateau_factor, patience=config.plateau_epochs - 1
+            )
+        steps = config.epochs * math.ceil(len(self.train) / config.batch_size)
+        return OneCycleLR(
+            self.optimizer, config.learning_rate, total_steps=steps, cycle_momentum=False
+        )
+
+    def _loss_function(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """Return the forward pass and its loss, in the precision and the form of the settings."""
+        function = partial(self.model.loss, criterion=LOSSES[self.config.loss])
+        if self.config.precision == "bfloat16":
+            function = torch.autocast(self.device.type, torch.bfloat16)(function)
+        return torch.compile(function) if self.config.compile else function
+
+    def _after_step(self) -> None:
+        if isinstance(self.scheduler, OneCycleLR):
+            self.scheduler.step()
+        if self.averaged:
+            self.averaged.update_parameters(self.model)
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network that is validated and kept: the average of the weights if there is one."""
+        return self.averaged.module if self.averaged else self.model
 
     def run_epoch(self) -> dict[str, float]:
         """Train for one epoch, validate, move the schedule; return the history's new line.
@@ -107,18 +153,27 @@ class Trainer:
         start, config = time.perf_counter(), self.config
         epoch, lr = len(self.history) + 1, self.optimizer.param_groups[0]["lr"]
         pairs = batches(
-            self.train, config.batch_size, self.order, given=config.given, flip=config.flip
+            self.train,
+            config.batch_size,
+            self.order,
+            given=config.given,
+            flip=config.flip,
+            shift=config.shift,
         )
-        train_loss = train_epoch(self.model, pairs, LOSSES[config.loss], self.optimizer)
-        val_loss = validation_mse(self.model, self.validation, config.given)
+        train_loss = train_epoch(
+            self.model, pairs, self.loss_function, self.optimizer, self._after_step
+        )
+        val_loss = validation_mse(self.evaluated, self.validation, config.given)
         if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
             raise TrainingError(
                 f"the loss is not finite in epoch {epoch} (training {train_loss}, validation"
                 f" {val_loss}); most likely the learning rate, {lr:g}, is too high: try a tenth"
             )
-        self.scheduler.step(val_loss)
-        if val_loss < min((row["val_loss"] for row in self.history), default=math.inf):
-            self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(val_loss)
+        lowest = min((row["val_loss"] for row in self.history), default=math.inf)
+        if config.keep == "last" or val_loss < lowest:
+            self.kept = {k: v.detach().clone() for k, v in self.evaluated.state_dict().items()}
         row = {
             "epoch": epoch,
             "train_loss": train_loss,
@@ -134,7 +189,8 @@ class Trainer:
         return {
             "config_hash": self.config.hash(),
             "model": self.model.state_dict(),
-            "best": self.best,
+            "kept": self.kept,
+            "averaged": self.averaged.state_dict() if self.averaged else None,
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
             "order": self.order.get_state(),
@@ -158,7 +214,18 @@ class Trainer:
         torch.set_rng_state(state["rng"].cpu())
         if self.device.type == "cuda" and state["cuda_rng"] is not None:
             torch.cuda.set_rng_state(state["cuda_rng"].cpu())
-        self.best, self.history = state["best"], state["history"]
+        if self.averaged:
+            self.averaged.load_state_dict(state["averaged"])
+        self.kept, self.history = state["kept"], state["history"]
+
+
+def _average(averages: list[Tensor], weights: list[Tensor], count: Tensor, decay: float) -> None:
+    """Move averages towards the weights after the first ``count`` steps.
+
+    The decay grows to its value, so that early averages are not those of the first random weights.
+    """
+    decay = min(decay, (1 + int(count)) / (10 + int(count)))
+    get_ema_multi_avg_fn(decay)(averages, weights, count)
 
 
 def fit(
@@ -196,6 +263,8 @@ def fit(
     dataset = dataset or load(config.data)
     splits = split(dataset, config.split, train_size=config.train_size)
     with run.locked(), torch.random.fork_rng():
+        if run.is_finished:  # by another process, since we looked
+            return run
         trainer = Trainer(config, splits, device)
         _open(run, trainer, dataset, say)
         with _truthful(run, trainer, say), _Progress(trainer, quiet) as progress:
@@ -286,11 +355,11 @@ def _save_epoch(run: Run, trainer: Trainer) -> None:
 
 
 def _finish(run: Run, trainer: Trainer, test: Images) -> None:
-    """Score the best epoch's weights on the test set, once, and only then call it finished."""
+    """Score the kept weights on the test set, once, and only then call it finished."""
     run.write_history(trainer.history)
-    run.write_weights("last", trainer.model.state_dict())
-    run.write_weights("model", trainer.best)
-    trainer.model.load_state_dict(trainer.best)
+    run.write_weights("last", trainer.evaluated.state_dict())
+    run.write_weights("model", trainer.kept)
+    trainer.model.load_state_dict(trainer.kept)
     scores = score_images(trainer.model.predict, test, trainer.config.given)
     run.write_scores(scores)
     write_json(run.directory / "metrics.json", summarise(scores, test.labels.cpu().numpy()))

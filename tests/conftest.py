@@ -13,7 +13,15 @@ from halfgen_lib.data import load
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # for the kernels and commands that tests start
 
-TINY = {"model_settings": {"features": [4, 8], "hidden_dim": 16, "latent_dim": 4}}
+# the smallest useful network of each model
+SMALL = {
+    "cae": {"features": [4, 8], "hidden_dim": 16, "latent_dim": 4},
+    "unet": {"widths": [4, 8]},
+    "cvae": {"widths": [4, 8], "encoder_widths": [4, 8], "latent_dim": 4, "warmup_steps": 2},
+    "gan": {"widths": [4, 8], "judge_widths": [4, 8], "latent_dim": 4},
+    "flow": {"widths": [4, 8], "embedding": 8, "steps": 2},
+}
+TINY = {"model_settings": SMALL["cae"]}
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +32,7 @@ def sample():
     return replace(whole, train=whole.train.select(few), test=whole.test.select(few[:100]))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_config():
     """A run of a few seconds: a small network on the sample."""
     return lambda **changes: RunConfig(**{"data": "sample", "epochs": 2, **TINY, **changes})
@@ -35,6 +43,14 @@ def runs_dir(tmp_path, monkeypatch):
     """Every test has its own folder of runs."""
     folder = tmp_path / "runs"
     monkeypatch.setenv("HALFGEN_RUNS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def results_dir(tmp_path, monkeypatch):
+    """A folder of results for this test alone."""
+    folder = tmp_path / "results"
+    monkeypatch.setenv("HALFGEN_RESULTS", str(folder))
     return folder
 
 

@@ -19,10 +19,7 @@ from halfgen_lib.training import fit
 
 TINY = {"features": [4, 8], "hidden_dim": 16, "latent_dim": 4}
 
-
-@pytest.fixture(autouse=True)
-def results_dir(tmp_path, monkeypatch):
-    monkeypatch.setenv("HALFGEN_RESULTS", str(tmp_path / "results"))
+pytestmark = pytest.mark.usefixtures("results_dir")
 
 
 @pytest.fixture(scope="module")
@@ -199,3 +196,29 @@ def test_sample_and_full_results_do_not_mix(sample, tmp_path):
     assert analyses.published("audit") is None and analyses.published("audit-sample")
     analyses.publish("audit", {"exact": 0}, full)
     assert analyses.published("audit")["data"] == "full"
+
+
+def interval(mean, width=0.001):
+    return {"mean": mean, "low": mean - width, "high": mean + width}
+
+
+@pytest.mark.parametrize(
+    ("mirrored", "against", "verdict"),
+    [
+        (0.05, {"Bag": 0.04, "Sandal": 0.05}, "true"),
+        (0.05, {"Bag": 0.04, "Sandal": 0.0205}, "true of mirrored images"),
+        (0.05, {"Bag": 0.04, "Sandal": 0.01}, "the opposite in Sandal"),
+        (0.0205, {"Bag": 0.02, "Sandal": 0.02}, "not seen"),
+    ],
+)
+def test_facing_weighs_mirrored_images_and_those_that_really_face_away(mirrored, against, verdict):
+    groups = {n: {"with": interval(0.02), "against": interval(m)} for n, m in against.items()}
+    groups["Trouser"] = {"with": interval(0.01), "against": None}  # none faces away
+    both = {
+        name: {"all": interval(value), "Ankle boot": interval(value)}
+        for name, value in (("test", 0.02), ("mirrored", mirrored))
+    }
+    values = {"default": both | {"by_facing": groups}, "flip": both}
+    claim = claims.facing(values)
+    assert claim.verdict.endswith(verdict)
+    assert f"of {len(against)} classes" in claim.measured

@@ -19,10 +19,7 @@ from halfgen_lib.results import read_results
 from halfgen_lib.runs import read_json
 from halfgen_lib.study import StudyError, run_study, study_path, study_runs_dir
 
-
-@pytest.fixture(autouse=True)
-def results_dir(tmp_path, monkeypatch):
-    monkeypatch.setenv("HALFGEN_RESULTS", str(tmp_path / "results"))
+pytestmark = pytest.mark.usefixtures("results_dir")
 
 
 def start(log, *command, **environment):

@@ -1,6 +1,7 @@
 import pytest
 
-from halfgen_lib.config import VARIANTS, RunConfig
+from halfgen_lib.config import RunConfig
+from halfgen_lib.variants import VARIANTS
 
 
 def test_defaults_are_the_seeds():
@@ -67,3 +68,10 @@ def test_a_bad_setting_is_refused_by_name(bad):
 def test_settings_cannot_change():
     with pytest.raises(ValueError, match="frozen"):
         RunConfig().epochs = 3
+
+
+def test_a_variants_network_can_be_given_other_settings():
+    config = RunConfig.of_variant("flow", model_settings={"steps": 5}, epochs=1)
+    assert (config.model, config.model_settings, config.epochs) == ("flow", {"steps": 5}, 1)
+    with pytest.raises(ValueError, match=r"model_settings: latent_dim.*flow takes: widths"):
+        RunConfig.of_variant("flow", model_settings={"latent_dim": 5})

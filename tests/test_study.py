@@ -6,23 +6,20 @@ import sys
 
 import pytest
 
-from halfgen_lib import cli, config, results, study, study_figures, summaries
-from halfgen_lib.config import FACTORS, VARIANTS, RunConfig, identity_hash
+from halfgen_lib import cli, config, results, study, study_figures, summaries, variants
+from halfgen_lib.config import RunConfig, identity_hash
 from halfgen_lib.data import load, split
+from halfgen_lib.models import MODELS
 from halfgen_lib.results import Record, ResultsError, add_record, parse_record, read_results
 from halfgen_lib.runs import Run
 from halfgen_lib.study import StudyError, plan, run_study, study_path, study_runs_dir
 from halfgen_lib.summaries import Summary, staleness, summarise_variants
 from halfgen_lib.training import TrainingError, fit
+from halfgen_lib.variants import BEYOND, FACTORS, STUDIES, VARIANTS, members
 
 TINY = {"features": [4, 8], "hidden_dim": 16, "latent_dim": 4}
 
-
-@pytest.fixture(autouse=True)
-def results_dir(tmp_path, monkeypatch):
-    folder = tmp_path / "results"
-    monkeypatch.setenv("HALFGEN_RESULTS", str(folder))
-    return folder
+pytestmark = pytest.mark.usefixtures("results_dir")
 
 
 @pytest.fixture
@@ -30,8 +27,9 @@ def few(monkeypatch, sample):
     """Two variants of a tiny network, and only a tenth of the sample."""
     tiny = {"epochs": 1, "model_settings": TINY, "device": "cpu"}
     table = {"default": tiny, "wide": tiny | {"model_settings": TINY | {"latent_dim": 8}}}
-    for module in (config, study, summaries):
+    for module in (config, study, summaries, variants):
         monkeypatch.setattr(module, "VARIANTS", table)
+    monkeypatch.setitem(STUDIES, "study", {"width": ("default", "wide")})
     monkeypatch.setattr(study, "load", lambda _: sample)
     return table
 
@@ -80,14 +78,21 @@ def test_every_variant_is_another_experiment_and_every_factor_is_made_of_variant
     hashes = {RunConfig.of_variant(name).hash() for name in VARIANTS}
     assert len(hashes) == len(VARIANTS) and next(iter(VARIANTS)) == "default"
     for names in FACTORS.values():
-        assert "default" in names and set(names) <= set(VARIANTS)
-    assert set(VARIANTS) == {name for names in FACTORS.values() for name in names}
+        assert "default" in names
+    assert list(VARIANTS) == [*members(FACTORS), *members(BEYOND)]
+    models = {
+        study: {RunConfig.of_variant(name).model for name in members(STUDIES[study])}
+        for study in STUDIES
+    }
+    assert models == {"study": {"cae"}, "beyond": set(MODELS) - {"cae"}}
 
 
 def test_a_plan_takes_every_variant_with_one_seed_before_the_next_seed():
     configs = plan(seeds=2)
-    assert [c.variant for c in configs] == [*VARIANTS, *VARIANTS]
-    assert [c.seed for c in configs] == [0] * len(VARIANTS) + [1] * len(VARIANTS)
+    names = members(FACTORS)
+    assert [c.variant for c in configs] == [*names, *names]
+    assert [c.seed for c in configs] == [0] * len(names) + [1] * len(names)
+    assert [c.variant for c in plan(seeds=1, study="beyond")] == members(BEYOND)
     chosen = plan(["flip"], ["depth", "slope"], seeds=1)
     assert [c.variant for c in chosen] == ["default", "slope-1", "depth-2", "depth-4", "flip"]
     assert "train-3k" not in {c.variant for c in plan(data="sample")}
@@ -153,6 +158,7 @@ def test_a_variant_is_one_entry(few, monkeypatch):
     trained = counted(monkeypatch)
     run_study(plan(seeds=1, data="sample"))
     few["small-batch"] = few["default"] | {"batch_size": 64}
+    STUDIES["study"]["more"] = ("small-batch", "alias")
     few["alias"] = few["default"]  # the same settings under another name are the same run
     records = run_study(plan(seeds=1, data="sample"))
     assert trained == [("default", 0), ("wide", 0), ("small-batch", 0)]
@@ -354,7 +360,7 @@ def test_summaries_tell_means_spreads_and_what_is_missing(made):
         for seed, value in enumerate(own)
     ]
     found = summarise_variants(records)
-    assert list(found) == list(VARIANTS)
+    assert list(found) == members(FACTORS)
     assert found["default"].mean("val_mse") == pytest.approx(0.021)
     assert found["default"].sd("val_mse") == pytest.approx(0.001)
     assert found["default"].interval("val_mse")["high"] == pytest.approx(0.022)
@@ -365,7 +371,7 @@ def test_summaries_tell_means_spreads_and_what_is_missing(made):
     assert summaries.best_on_validation(found).variant == "default"
     rows = summaries.table_rows(found)
     assert [row["variant"] for row in rows[:3]] == [r"`as_published` \*", "`flip`", "`default`"]
-    assert rows[-1]["validation MSE"] == "–" and len(rows) == len(VARIANTS)
+    assert rows[-1]["validation MSE"] == "–" and len(rows) == len(found)
     assert summaries.best_on_validation(summarise_variants([])) is None
     (origin,) = summaries.origin_rows(records)
     assert origin["runs"] == "8" and "CPU" in origin["device"]

@@ -2,14 +2,16 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
+from conftest import SMALL
 
 from halfgen_lib import training
-from halfgen_lib.data import Splits, batches, halves, to_unit
+from halfgen_lib.data import Splits, batches, halves, split, to_unit
 from halfgen_lib.models import build_model
-from halfgen_lib.objectives import LOSSES, OPTIMIZERS
+from halfgen_lib.objectives import LOSSES
 from halfgen_lib.runs import Run, RunError, choose_run, find_run, write_atomic
 from halfgen_lib.training import Trainer, TrainingError, choose_device, fit
 
@@ -31,9 +33,10 @@ def test_one_batch_can_be_learned_by_heart(sample):
     torch.manual_seed(0)
     model = build_model("cae", {})
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    loss_function = partial(model.loss, criterion=LOSSES["mse"])
     before = training.validation_mse(model, images, "left")
     for _ in range(80):
-        loss = training.train_epoch(model, [(left, right)], torch.nn.functional.mse_loss, optimizer)
+        loss = training.train_epoch(model, [(left, right)], loss_function, optimizer)
     assert loss < 0.01 < 0.05 < before
 
 
@@ -246,9 +249,20 @@ def test_every_loss_is_least_for_the_truth_and_trains(loss, tiny_config, sample)
     assert run.history["train_loss"][-1] < run.history["train_loss"][0]
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_every_optimizer_trains_and_resumes(optimizer, tiny_config, sample, monkeypatch, tmp_path):
-    config = tiny_config(optimizer=optimizer, learning_rate=3e-3, epochs=3)
+OTHER_SETTINGS = [
+    {"optimizer": "adamw", "weight_decay": 0.1},
+    {"optimizer": "rmsprop"},
+    {"optimizer": "sgd", "momentum": 0.5, "learning_rate": 0.1},
+    {"schedule": "one_cycle", "ema": 0.9, "keep": "last"},
+    {"flip": True, "shift": 2},
+    {"precision": "bfloat16"},
+    *({"model": name, "model_settings": SMALL[name]} for name in SMALL if name != "cae"),
+]
+
+
+@pytest.mark.parametrize("settings", OTHER_SETTINGS, ids=str)
+def test_a_run_of_any_kind_trains_and_resumes(settings, tiny_config, sample, monkeypatch, tmp_path):
+    config = tiny_config(**({"learning_rate": 3e-3, "epochs": 3} | settings))
     whole = fit(config, sample, runs_dir=tmp_path / "whole", quiet=True)
     assert whole.history["train_loss"][-1] < whole.history["train_loss"][0]
     original = training._save_epoch
@@ -260,4 +274,65 @@ def test_every_optimizer_trains_and_resumes(optimizer, tiny_config, sample, monk
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(training, "_save_epoch", stop)
         fit(config, sample, quiet=True)
-    assert weights(fit(config, sample, quiet=True), "last") == weights(whole, "last")
+    resumed = fit(config, sample, quiet=True)
+    assert weights(resumed, "last") == weights(whole, "last")
+    if config.keep == "last":
+        assert weights(resumed) == weights(whole, "last") and resumed.kept_epoch == 3
+
+
+def test_a_moving_average_is_what_is_validated_and_kept(tiny_config, sample):
+    """After each step the average moves by 1 - d towards the weights; d grows to its value."""
+    config = tiny_config(ema=0.3, epochs=1, batch_size=20)
+    trainer = Trainer(config, split(sample), torch.device("cpu"))
+    seen, original = [], trainer.averaged.update_parameters
+
+    def update(model):
+        seen.append(next(model.parameters()).detach().clone())
+        original(model)
+
+    trainer.averaged.update_parameters = update
+    row = trainer.run_epoch()
+    expected = seen[0]
+    for count, weight in enumerate(seen[1:], 1):
+        decay = min(0.3, (1 + count) / (10 + count))
+        expected = decay * expected + (1 - decay) * weight
+    assert len(seen) > 1 and not torch.equal(expected, seen[-1])
+    assert torch.allclose(next(trainer.evaluated.parameters()), expected, atol=1e-6)
+    assert row["val_loss"] == training.validation_mse(
+        trainer.averaged.module, trainer.validation, "left"
+    )
+    name = next(iter(trainer.kept))
+    assert torch.allclose(trainer.kept[name], expected, atol=1e-6)
+
+
+def test_one_cycle_rises_to_the_learning_rate_and_falls_to_nothing(tiny_config, sample):
+    config = tiny_config(schedule="one_cycle", epochs=4, batch_size=20, learning_rate=2e-3)
+    trainer = Trainer(config, split(sample), torch.device("cpu"))
+    rates, original = [], trainer._after_step
+
+    def after_step():
+        rates.append(trainer.optimizer.param_groups[0]["lr"])
+        original()
+
+    trainer._after_step = after_step
+    for _ in range(config.epochs):
+        trainer.run_epoch()
+    peak = rates.index(max(rates))
+    assert max(rates) == pytest.approx(2e-3, rel=0.05) and rates[-1] < 1e-6
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+
+
+def test_a_run_that_another_process_finishes_meanwhile_is_used(tiny_config, sample, monkeypatch):
+    config = tiny_config()
+
+    with monkeypatch.context() as patch:
+
+        def finished_meanwhile(*arguments, **options):
+            patch.undo()
+            fit(config, sample, quiet=True)
+            patch.setattr(training, "Trainer", None)  # a second training would fail
+            return split(*arguments, **options)
+
+        patch.setattr(training, "split", finished_meanwhile)
+        assert fit(config, sample, quiet=True).is_finished

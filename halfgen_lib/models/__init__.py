@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from ..settings import Settings, known
+from ..settings import Settings, complaints, known
 
 if TYPE_CHECKING:
     from .base import Completer
 
 MODELS: dict[str, str] = {
     "cae": "halfgen_lib.models.cae:ConvAutoencoder",
+    "unet": "halfgen_lib.models.unet:UNetCompleter",
+    "cvae": "halfgen_lib.models.cvae:CVAECompleter",
+    "gan": "halfgen_lib.models.gan:GANCompleter",
+    "flow": "halfgen_lib.models.flow:FlowCompleter",
 }
 
 
@@ -43,11 +47,8 @@ def model_settings(name: str, given: dict) -> Settings:
     try:  # through JSON: there a list is as good as a tuple
         return schema.model_validate_json(json.dumps(given))
     except ValidationError as error:
-        problems = [
-            ".".join(map(str, e["loc"])) + f" = {e['input']!r}: {e['msg']}" for e in error.errors()
-        ]
-        known = ", ".join(schema.model_fields)
-        raise ValueError(f"model_settings: {'; '.join(problems)} ({name} takes: {known})") from None
+        problems, takes = "; ".join(complaints(error)), ", ".join(schema.model_fields)
+        raise ValueError(f"model_settings: {problems} ({name} takes: {takes})") from None
 
 
 def build_model(name: str, given: dict) -> Completer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -79,6 +81,22 @@ class Completer(nn.Module):
 
     Settings: ClassVar[type[Settings]]
 
+    def loss(
+        self, left: Tensor, right: Tensor, criterion: Callable[[Tensor, Tensor], Tensor]
+    ) -> Tensor:
+        """Complete a batch and return what its gradient step lowers.
+
+        Args:
+            left, right: (B, 1, 28, 14) in [0, 1].
+            criterion: a loss between completed and true right halves, for the models that can
+                be trained with any; the others bring their own.
+
+        Returns:
+            A scalar, the mean over the batch.
+        """
+        completed = self(left)
+        return criterion(completed, right)
+
     @torch.inference_mode()
     def predict(self, left: Tensor, *, batch_size: int = 2000) -> Tensor:
         """Complete left halves with the network in evaluation mode, in batches to bound memory.
@@ -94,18 +112,23 @@ class Completer(nn.Module):
             TypeError, ValueError: as :func:`check_left`.
         """
         check_left(left)
-        weight = next(self.parameters())
-        was_training = self.training
-        self.eval()
-        try:
+        with self._evaluating() as weight:
             parts = [
                 self(part.to(weight.device, weight.dtype)).to(left)
                 for part in left.split(batch_size)
                 if len(part)
             ]
+        return torch.cat(parts) if parts else torch.empty_like(left)
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[Tensor]:
+        """Hold the network in evaluation mode; give a weight, to see device and type."""
+        was_training = self.training
+        self.eval()
+        try:
+            yield next(self.parameters())
         finally:
             self.train(was_training)
-        return torch.cat(parts) if parts else torch.empty_like(left)
 
     def parameter_count(self) -> int:
         """Return the number of trainable numbers."""
@@ -120,11 +143,70 @@ class Completer(nn.Module):
             leaf.register_forward_hook(lambda m, _, output: rows.append(layer_row(m, output)))
             for leaf in leaves
         ]
-        was_training = self.training
         try:
-            self.eval()(torch.zeros(1, *HALF_SHAPE, device=next(self.parameters()).device))
+            with self._evaluating() as weight:
+                self(torch.zeros(1, *HALF_SHAPE, device=weight.device))
         finally:
-            self.train(was_training)
             for handle in handles:
                 handle.remove()
         return rows
+
+
+class Sampler(Completer):
+    """A network that draws right halves: many plausible ones for the same left half.
+
+    Its completion, where one is asked for, is the mean of a few draws: the best guess under a
+    squared error. The draws of :meth:`forward` are always the same.
+    """
+
+    mean_of: ClassVar[int] = 8  # draws that a completion averages
+
+    def draw(self, left: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw one right half for each left half.
+
+        Args:
+            left: (B, 1, 28, 14) in [0, 1].
+            generator: on the CPU, where :meth:`noise` draws.
+
+        Returns:
+            (B, 1, 28, 14) in [0, 1].
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def noise(left: Tensor, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        """Draw standard normal numbers on the CPU, for the same draws on every device."""
+        return torch.randn(shape, generator=generator).to(left.device, left.dtype)
+
+    def forward(self, left: Tensor) -> Tensor:
+        """Complete a batch: (N, 1, 28, 14) in [0, 1] to (N, 1, 28, 14) in [0, 1]."""
+        generator = torch.Generator().manual_seed(0)
+        return torch.stack([self.draw(left, generator) for _ in range(self.mean_of)]).mean(0)
+
+    @torch.inference_mode()
+    def sample(
+        self, left: Tensor, n: int, generator: torch.Generator, *, batch_size: int = 2000
+    ) -> Tensor:
+        """Draw right halves with the network in evaluation mode.
+
+        Args:
+            left: (N, 1, 28, 14), floating point in [0, 1]; N may be 0.
+            n: draws of each, at least 1.
+            generator: on the CPU; the same state gives the same draws.
+            batch_size: images at a time, to bound memory.
+
+        Returns:
+            (n, N, 1, 28, 14) in [0, 1], on the device of ``left``.
+
+        Raises:
+            TypeError, ValueError: as :func:`check_left`, or for n < 1.
+        """
+        check_left(left)
+        if n < 1:
+            raise ValueError(f"n is {n}, allowed: 1 draw or more")
+        if not len(left):
+            return left.new_empty(n, *left.shape)
+        with self._evaluating() as weight:
+            parts = [part.to(weight.device, weight.dtype) for part in left.split(batch_size)]
+            draws = [torch.cat([self.draw(p, generator).to(left) for p in parts]) for _ in range(n)]
+        return torch.stack(draws)

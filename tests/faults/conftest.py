@@ -21,16 +21,12 @@ def pytest_configure(config):
     config.stash[TABLE], config.stash[NOT_RUN] = {}, []
 
 
-@pytest.fixture
-def fault(request):
-    """Return a context manager around one injected fault, counted under a subject when it ends.
-
-    The block holds the fault and all that must be true after it: a block that raises is a loss.
-    """
+def counter(request, kind):
+    """Yield a context manager that counts under a subject, and hand the counts to the report."""
     counts = {}
 
     @contextmanager
-    def inject(subject):
+    def count(subject):
         start, lost = time.perf_counter(), 1
         try:
             yield
@@ -40,8 +36,23 @@ def fault(request):
             for i, amount in enumerate((1, lost, time.perf_counter() - start)):
                 row[i] += amount
 
-    yield inject
-    request.node.user_properties.append(("faults", counts))
+    yield count
+    request.node.user_properties.append((kind, counts))
+
+
+@pytest.fixture
+def fault(request):
+    """Return a context manager around one injected fault, counted under a subject when it ends.
+
+    The block holds the fault and all that must be true after it: a block that raises is a loss.
+    """
+    yield from counter(request, "fault")
+
+
+@pytest.fixture
+def check(request):
+    """Return the same around one check of what has to hold though nothing is broken."""
+    yield from counter(request, "check")
 
 
 class Collector:
@@ -55,10 +66,10 @@ class Collector:
             reason = report.longrepr[2].removeprefix("Skipped: ")
             self.config.stash[NOT_RUN].append({"test": report.nodeid, "reason": reason})
         if report.when == "teardown":
-            for subject, row in dict(report.user_properties).get("faults", {}).items():
-                total = self.config.stash[TABLE].setdefault(subject, [0, 0, 0.0])
-                for i, amount in enumerate(row):
-                    total[i] += amount
+            for kind, counts in report.user_properties:
+                for subject, row in counts.items() if kind in ("fault", "check") else ():
+                    total = self.config.stash[TABLE].setdefault((kind, subject), [0, 0, 0.0])
+                    total[:] = [a + b for a, b in zip(total, row, strict=True)]
 
 
 @pytest.hookimpl(trylast=True)
@@ -72,14 +83,19 @@ def pytest_terminal_summary(terminalreporter, config):
     if not table:
         return
     terminalreporter.section("faults")
-    terminalreporter.line(f"{'subject':<44}{'injected':>9}{'lost':>6}{'seconds':>9}")
-    for subject, (injected, lost, seconds) in sorted(table.items()):
-        terminalreporter.line(f"{subject:<44}{injected:>9}{lost:>6}{seconds:>9.1f}")
-    injected, lost = (sum(row[i] for row in table.values()) for i in (0, 1))
-    terminalreporter.line(f"{injected} faults, {lost} lost")
+    terminalreporter.line(f"{'subject':<51}{'cases':>6}{'lost':>6}{'seconds':>9}")
+    for (kind, subject), (cases, lost, seconds) in sorted(table.items()):
+        terminalreporter.line(f"{kind}  {subject:<44}{cases:>6}{lost:>6}{seconds:>9.1f}")
+    for kind in ("fault", "check"):
+        cases, lost = (total(table, kind, column) for column in (0, 1))
+        terminalreporter.line(f"{cases} {kind}s, {lost} lost")
     if path := config.getoption("--faults-json"):
         publish(Path(path), table, config.stash[NOT_RUN])
         terminalreporter.line(f"written to {path}")
+
+
+def total(table, kind, column):
+    return sum(row[column] for (own, _), row in table.items() if own == kind)
 
 
 def publish(path, table, not_run):
@@ -89,17 +105,16 @@ def publish(path, table, not_run):
     from halfgen_lib.runs import write_json
     from halfgen_lib.training import choose_device
 
-    names = ("injected", "lost", "seconds")
-    rows = [
-        {"subject": subject, **dict(zip(names, [*row[:2], round(row[2], 1)], strict=True))}
-        for subject, row in sorted(table.items())
-    ]
     sample = load("sample")
+    rows = [
+        {"kind": kind, "subject": subject, "cases": cases, "lost": lost, "seconds": round(time, 1)}
+        for (kind, subject), (cases, lost, time) in sorted(table.items())
+    ]
     values = {
         "data": sample.name,
         "origin": provenance(choose_device("cpu"), sample.sha256),
-        "injected": sum(row["injected"] for row in rows),
-        "lost": sum(row["lost"] for row in rows),
+        "faults": {"injected": total(table, "fault", 0), "lost": total(table, "fault", 1)},
+        "checks": {"made": total(table, "check", 0), "failed": total(table, "check", 1)},
         "subjects": rows,
         "not_run": not_run,
     }

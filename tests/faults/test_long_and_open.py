@@ -26,12 +26,12 @@ MOST_GROWTH = 40 << 20
 ROOT = project_root()
 
 
-def test_a_soak(tiny_config, monkeypatch, fault):
+def test_a_soak(tiny_config, monkeypatch, check):
     """Thirty runs, each read and shown: no handle, no figure and no memory is kept."""
     monkeypatch.setattr(display, "display", lambda *_, **__: None)
     process, sizes, handles = psutil.Process(), [], []
     for number in range(RUNS):
-        with fault("soak: runs in one process"):
+        with check("soak: runs in one process"):
             run = fit(tiny_config(seed=number, epochs=1), processes.SMALL, quiet=True)
             completed = run.model().predict(processes.SMALL.test.images[:10, :, :, :14] / 255)
             picture = figures.image_grid(completed[None, :, 0].numpy(), ["completed"])
@@ -69,10 +69,10 @@ print(len(sys.modules) > 500, before, seen, listening)
 """
 
 
-def test_nothing_listens_or_calls_home(tmp_path, fault):
+def test_nothing_listens_or_calls_home(tmp_path, check):
     """Importing every module and training open no connection: no server, no telemetry."""
     folder = str(Path(processes.__file__).parent)
-    with fault("network: nothing listens or calls"):
+    with check("network: nothing listens or calls"):
         command = [sys.executable, "-c", WATCH, folder, str(tmp_path)]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
@@ -86,7 +86,7 @@ def test_a_local_cluster_is_for_this_machine_alone():
     assert 'host="127.0.0.1"' in call and 'dashboard_address="127.0.0.1:0"' in call
 
 
-def test_lab_is_for_this_machine_and_its_token(tmp_path, fault):
+def test_lab_is_for_this_machine_and_its_token(tmp_path, check):
     """What `make lab` starts listens on loopback alone and answers nobody without the token."""
     recipe = re.search(r"^lab:.*\n\t(.*)", (ROOT / "Makefile").read_text(), re.M)[1]
     words = recipe.replace("$(BIN)/jupyter", f"{sys.executable} -m jupyter").split()
@@ -95,7 +95,7 @@ def test_lab_is_for_this_machine_and_its_token(tmp_path, fault):
         "JUPYTER_RUNTIME_DIR": str(tmp_path / "r"),
     }
     extra = ["--no-browser", *(["--allow-root"] if os.geteuid() == 0 else [])]
-    with fault("network: JupyterLab"), (tmp_path / "log").open("w") as log:
+    with check("network: JupyterLab"), (tmp_path / "log").open("w") as log:
         lab = subprocess.Popen([*words, *extra], cwd=ROOT, env=os.environ | own, stderr=log)
         try:
             info = wait_for_server(tmp_path / "runtime", lab)
@@ -127,7 +127,7 @@ def wait_for_server(folder, process, seconds=120):
     raise AssertionError("JupyterLab does not start")
 
 
-def test_no_known_hole_in_the_pinned_packages(tmp_path, fault):
+def test_no_known_hole_in_the_pinned_packages(tmp_path, check):
     """Where pip-audit is installed and reaches its data base; elsewhere the reason is told."""
     if importlib.util.find_spec("pip_audit") is None:
         pytest.skip("pip-audit is not installed here")
@@ -144,5 +144,5 @@ def test_no_known_hole_in_the_pinned_packages(tmp_path, fault):
             f"pip-audit finds {len(passed_over)} of {len(packages)} packages in no data base"
         )
     for package in packages:
-        with fault("packages: known holes"):
+        with check("packages: known holes"):
             assert not package.get("vulns"), package

@@ -53,8 +53,8 @@ print(torch.get_num_threads(), digest.hexdigest())
 """
 
 
-def test_order_and_first_weights_do_not_depend_on_threads(tmp_path, fault):
-    with fault(SUBJECT):
+def test_order_and_first_weights_do_not_depend_on_threads(tmp_path, check):
+    with check(SUBJECT):
         said = [in_surroundings(n, ORDER, cwd=tmp_path).split() for n in range(2)]
         assert said[0][1] == said[1][1]
         assert {threads for threads, _ in said} == {"1", "2"} or os.cpu_count() == 1
@@ -72,11 +72,11 @@ fit(RunConfig.model_validate_json(sys.argv[1]), processes.SMALL, runs_dir=Path(s
 """
 
 
-def test_the_same_seed_in_other_surroundings(tiny_config, tmp_path, fault):
+def test_the_same_seed_in_other_surroundings(tiny_config, tmp_path, check):
     config = tiny_config()
     here = processes.outcome(fit(config, processes.SMALL, quiet=True))
     for number in range(2):
-        with fault(SUBJECT):
+        with check(SUBJECT):
             runs_dir = tmp_path / str(number)
             folder = os.path.dirname(processes.__file__)
             arguments = (config.model_dump_json(), runs_dir, folder)
@@ -84,22 +84,22 @@ def test_the_same_seed_in_other_surroundings(tiny_config, tmp_path, fault):
             assert processes.outcome(Run(runs_dir / config.run_id)) == here
 
 
-def test_every_seed_is_another_run(tiny_config, fault):
+def test_every_seed_is_another_run(tiny_config, check):
     runs = [fit(tiny_config(seed=s, epochs=1), processes.SMALL, quiet=True) for s in range(6)]
     outcomes = [json.dumps(processes.outcome(run)[0]) for run in runs]
     for one, other in itertools.combinations(outcomes, 2):
-        with fault(SUBJECT):
+        with check(SUBJECT):
             assert one != other
 
 
-def test_seeds_differ_in_their_orders_too(fault):
+def test_seeds_differ_in_their_orders_too(check):
     orders = []
     for seed in range(6):
         generator = torch.Generator().manual_seed(seed)
         left, _ = next(batches(processes.SMALL.train, 50, generator))
         orders.append(hashlib.sha256(left.numpy().tobytes()).hexdigest())
     for one, other in itertools.combinations(orders, 2):
-        with fault(SUBJECT):
+        with check(SUBJECT):
             assert one != other
 
 
@@ -112,7 +112,7 @@ export(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_a_paper_is_the_same_file_twice(kind, tmp_path, fault):
+def test_a_paper_is_the_same_file_twice(kind, tmp_path, check):
     figure, axes = plt.subplots(figsize=(3, 2))
     axes.plot([0, 1], [1, 0])
     bundle = {"image/svg+xml": display.figure_svg(figure)}
@@ -125,7 +125,7 @@ def test_a_paper_is_the_same_file_twice(kind, tmp_path, fault):
     ]
     nbformat.write(v4.new_notebook(cells=cells), tmp_path / "paper.ipynb")
     export(tmp_path / "paper.ipynb", kind, tmp_path / f"paper.{kind}")
-    with fault(SUBJECT):
+    with check(SUBJECT):
         again = tmp_path / "again" / f"paper.{kind}"
         again.parent.mkdir()
         in_surroundings(1, EXPORT, tmp_path / "paper.ipynb", kind, again, cwd=again.parent)

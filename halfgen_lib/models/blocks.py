@@ -1,0 +1,166 @@
+"""The parts that the networks beyond the seed's share: residual blocks and a small U-Net.
+
+Ronneberger, Fischer and Brox, "U-Net", 2015; He et al., "Identity mappings in deep residual
+networks", 2016; Perez et al., "FiLM", 2018, for the modulation by a vector.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .base import HALF_SHAPE
+
+GROUPS = 4  # of channels that are normalised together; every width is a multiple of it
+
+
+class ResidualBlock(nn.Module):
+    """Add two 3x3 convolutions of the normalised input to the input.
+
+    Args:
+        inputs, outputs: channels.
+        dropout: share of channels' numbers that are set to zero between the convolutions.
+        embedding: length of a vector that scales and shifts the channels there; 0: none.
+    """
+
+    def __init__(self, inputs: int, outputs: int, dropout: float = 0.0, embedding: int = 0):
+        super().__init__()
+        self.before = nn.Sequential(
+            nn.GroupNorm(GROUPS, inputs), nn.SiLU(), nn.Conv2d(inputs, outputs, 3, padding=1)
+        )
+        self.norm = nn.GroupNorm(GROUPS, outputs)
+        self.modulation = nn.Linear(embedding, 2 * outputs) if embedding else None
+        self.after = nn.Sequential(
+            nn.SiLU(), nn.Dropout(dropout), nn.Conv2d(outputs, outputs, 3, padding=1)
+        )
+        self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, x: Tensor, embedded: Tensor | None = None) -> Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H, W); ``embedded`` is (N, embedding)."""
+        h = self.norm(self.before(x))
+        if self.modulation is not None:
+            scale, shift = self.modulation(embedded)[:, :, None, None].chunk(2, dim=1)
+            h = h * (1 + scale) + shift
+        return self.skip(x) + self.after(h)
+
+
+class Attention(nn.Module):
+    """Let every place look at every other: self-attention with one head (Vaswani et al. 2017)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm = nn.GroupNorm(GROUPS, channels)
+        self.queries_keys_values = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        q, k, v = self.queries_keys_values(self.norm(x)).flatten(2).mT.chunk(3, dim=2)
+        seen = F.scaled_dot_product_attention(q, k, v)
+        return x + self.out(seen.mT.unflatten(2, x.shape[2:]))
+
+
+class UNet(nn.Module):
+    """Halve the picture level by level, and build it up again with a skip from each level.
+
+    Two channels of coordinates are added to the input: where a pixel lies matters here.
+
+    Args:
+        inputs, outputs: channels of (28, 14) maps.
+        widths: channels of each level; every level but the first has half the height and width.
+        blocks: residual blocks of a level, on the way down and on the way up.
+        patch: the picture is cut into squares of so many pixels a side, whose pixels become
+            channels; all work is done at this lower resolution.
+        dropout: as in :class:`ResidualBlock`.
+        embedding: length of the vector that modulates every block; 0: none.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        widths: Sequence[int],
+        blocks: int = 1,
+        patch: int = 1,
+        dropout: float = 0.0,
+        embedding: int = 0,
+    ):
+        super().__init__()
+        axes = (torch.linspace(-1, 1, size // patch) for size in HALF_SHAPE[1:])
+        place = torch.stack(torch.meshgrid(*axes, indexing="ij"))
+        self.register_buffer("place", place, persistent=False)
+        self.cut = nn.PixelUnshuffle(patch)
+        self.first = nn.Conv2d(inputs * patch**2 + 2, widths[0], 3, padding=1)
+
+        def level(start: int, end: int) -> nn.ModuleList:
+            channels = (start, *[end] * blocks)
+            return nn.ModuleList(
+                ResidualBlock(a, b, dropout, embedding) for a, b in pairwise(channels)
+            )
+
+        self.down = nn.ModuleList(level(a, b) for a, b in pairwise((widths[0], *widths)))
+        self.halve = nn.ModuleList(nn.Conv2d(w, w, 3, 2, padding=1) for w in widths[:-1])
+        self.attention = Attention(widths[-1])
+        self.middle = ResidualBlock(widths[-1], widths[-1], dropout, embedding)
+        below = (*widths[1:], widths[-1])
+        self.up = nn.ModuleList(level(a + b, b) for a, b in zip(below, widths, strict=True))
+        self.last = nn.Sequential(
+            nn.GroupNorm(GROUPS, widths[0]),
+            nn.SiLU(),
+            nn.Conv2d(widths[0], outputs * patch**2, 3, padding=1),
+            nn.PixelShuffle(patch),
+        )
+        self.to(memory_format=torch.channels_last)  # faster, on a CPU too
+
+    def forward(self, x: Tensor, embedded: Tensor | None = None) -> Tensor:
+        """Map (N, inputs, 28, 14) to (N, outputs, 28, 14)."""
+        x = self.first(torch.cat((self.cut(x), self.place.expand(len(x), -1, -1, -1)), dim=1))
+        skips = []
+        for number, blocks in enumerate(self.down):
+            x = self.halve[number - 1](x) if number else x
+            for block in blocks:
+                x = block(x, embedded)
+            skips.append(x)
+        x = self.middle(self.attention(x), embedded)
+        for blocks, skip in zip(reversed(self.up), reversed(skips), strict=True):
+            if x.shape[2:] != skip.shape[2:]:
+                x = F.interpolate(x, size=skip.shape[2:])  # nearest
+            x = torch.cat((x, skip), dim=1)
+            for block in blocks:
+                x = block(x, embedded)
+        return self.last(x)
+
+
+class Encoder(nn.Module):
+    """Halve the picture level by level and give one vector.
+
+    Args:
+        inputs: channels of (28, 14) maps.
+        widths: channels of each level, as in :class:`UNet`.
+        outputs: length of the vector.
+        patch: as in :class:`UNet`.
+    """
+
+    def __init__(self, inputs: int, widths: Sequence[int], outputs: int, patch: int = 1):
+        super().__init__()
+        layers: list[nn.Module] = [
+            nn.PixelUnshuffle(patch),
+            nn.Conv2d(inputs * patch**2, widths[0], 3, padding=1),
+        ]
+        for number, (a, b) in enumerate(pairwise((widths[0], *widths))):
+            layers += [nn.Conv2d(a, a, 3, 2, padding=1)] if number else []
+            layers.append(ResidualBlock(a, b))
+        scale = patch * 2 ** (len(widths) - 1)
+        pixels = math.prod(math.ceil(size / scale) for size in HALF_SHAPE[1:])
+        layers += [nn.GroupNorm(GROUPS, widths[-1]), nn.SiLU(), nn.Flatten()]
+        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1] * pixels, outputs))
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, inputs, 28, 14) to (N, outputs)."""
+        return self.layers(x)
