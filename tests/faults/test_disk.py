@@ -210,3 +210,20 @@ def test_two_runs_of_one_config_at_once(number, config, whole, tmp_path, fault):
         ]
         assert sorted(processes.end(process) for process in both) in ([0, 7], [0, 0])
         check_and_resume(config, tmp_path / "runs", whole)
+
+
+def test_a_run_finished_between_the_look_and_the_lock(config, monkeypatch, fault):
+    """Another process came first: what it finished is used, not trained over."""
+    with fault("locks"):
+        run = fit(config, processes.SMALL, quiet=True)
+        before = {p: p.stat().st_mtime_ns for p in run.directory.iterdir() if p.name != "lock"}
+        looks, truth = [], Run.is_finished.fget
+
+        def look(run):
+            looks.append(run)
+            return len(looks) > 1 and truth(run)
+
+        monkeypatch.setattr(Run, "is_finished", property(look))
+        assert fit(config, processes.SMALL, quiet=True) == run and len(looks) > 1
+        assert {p: p.stat().st_mtime_ns for p in before} == before
+        assert len(list(run.directory.iterdir())) == len(before) + 1
