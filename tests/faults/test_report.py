@@ -33,7 +33,7 @@ TINY = [
     "cpu",
 ]
 GOOD = ["-p", "data", "sample", "-p", "epochs", "1", *TINY]
-LONG = ["-p", "data", "sample", "-p", "epochs", "10000", *TINY]  # nobody waits for its end
+LONG = ["-p", "data", "sample", "-p", "epochs", "10000", *TINY, "--execution-timeout", "600"]
 
 
 def command(root, arguments):
@@ -73,7 +73,7 @@ def report(checkout, monkeypatch):
             shutil.rmtree(directory)
 
 
-def wait_for(condition, seconds=180):
+def wait_for(condition, seconds=500):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := condition():
