@@ -9,13 +9,17 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 
 help:  ## say what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  PARAMS="-p epochs 3" sets parameters of the training notebook'
 	@echo '  STUDY="--factors depth --seeds 1" chooses a part of the study'
 	@echo '  FAULTS="--faults-json report/results/faults.json" publishes the count'
 
 report: .venv/.installed  ## train, run the notebooks, render the report (HTML and PDF)
 	$(BIN)/halfgen report $(PARAMS)
+
+publish-report: .venv/.installed  ## render the report, keep it in report/published, draw the README's pictures
+	$(BIN)/python -m halfgen_lib.published_report
+	$(BIN)/python scripts/draw_readme_pictures.py
 
 test: .venv/.installed-test  ## run the tests but those of faults; needs no network and no GPU
 	$(BIN)/ruff check .
@@ -50,4 +54,4 @@ clean:  ## remove what was made, but not the runs, the data and .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,study]'
 	@touch $@
 
-.PHONY: help report test test-faults study lab clean
+.PHONY: help report publish-report test test-faults study lab clean

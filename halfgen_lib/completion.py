@@ -13,8 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from .data import Side, halves, join
+from .files import write_atomic
 from .pictures import FORMATS, Picture, to_pose
-from .runs import CURRENT, default_runs_dir, find_run, write_atomic
+from .runs import CURRENT, default_runs_dir, find_run
 from .weights import load_weights, published_weights
 
 MAX_SCALE = 64

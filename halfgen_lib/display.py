@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from IPython.display import display
 from matplotlib import font_manager
 from matplotlib import pyplot as plt
@@ -21,6 +22,7 @@ from halfgen_lib.fonts import FIGURE_FACES, paper_fonts
 TEMPLATES = Path(__file__).parent / "templates"
 STYLE = TEMPLATES / "paper.mplstyle"
 SUBSTITUTE = {"font.family": ["STIXGeneral", "DejaVu Sans"], "mathtext.fontset": "stix"}
+PAGES = "application/vnd.halfgen.pages+json"
 _ALIGNMENT = {"left": (":", ""), "right": ("", ":"), "center": (":", ":")}
 _WIDEST = 40  # characters of a cell; a longer one is broken into lines
 
@@ -61,13 +63,51 @@ def show_figure(figure: Figure, label: str, caption: str, alt: str = "") -> None
         caption: Markdown; may hold computed numbers and TeX.
         alt: a description for readers who cannot see it; the caption if empty.
     """
-    own = {"label": label, "caption": caption, "alt": alt}
+    _display_figure(figure, {"label": label, "caption": caption, "alt": alt}, {})
+
+
+def show_gallery(
+    overview: Figure,
+    pages: Mapping[str, Mapping[str, np.ndarray]],
+    label: str,
+    caption: str,
+    alt: str = "",
+) -> None:
+    """Display a figure that the HTML paper replaces by pages to leaf through.
+
+    Args:
+        overview: what the notebook and the PDF show.
+        pages: title -> name of a strip -> grey picture (H, W), values in [0, 1]. The HTML's
+            caption is that of the overview, so it should hold for both.
+        label: as in `show_figure`, and so are ``caption`` and ``alt``.
+    """
+    content = [
+        {
+            "title": title,
+            "strips": [{"name": name, "png": _grey_png(strip)} for name, strip in strips.items()],
+        }
+        for title, strips in pages.items()
+    ]
+    _display_figure(
+        overview, {"label": label, "caption": caption, "alt": alt}, {PAGES: {"pages": content}}
+    )
+
+
+def _display_figure(figure: Figure, own: dict[str, str], more: dict[str, Any]) -> None:
     # JupyterLab shows no SVG of a notebook that somebody else has run, before it is trusted
     pictures = {"image/svg+xml": figure_svg(figure), "image/png": figure_png(figure)}
-    data = {**pictures, "text/plain": alt or caption}
+    data = {**pictures, **more, "text/plain": own["alt"] or own["caption"]}
     display(data, raw=True, metadata={"halfgen": own})
-    _show_caption(caption)
+    _show_caption(own["caption"])
     plt.close(figure)
+
+
+def _grey_png(picture: np.ndarray) -> str:
+    """Return base64 of a PNG with one pixel an entry."""
+    buffer = io.BytesIO()
+    options = {"cmap": "gray", "vmin": 0, "vmax": 1, "metadata": {"Software": None}}
+    plt.imsave(buffer, picture, format="png", **options)
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def show_table(

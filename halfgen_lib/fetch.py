@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from halfgen_lib import download, idx
+from halfgen_lib.files import write_atomic
 from halfgen_lib.idx import BadFileError, DataError
 
 # SHA-256 of the uncompressed files of https://github.com/zalandoresearch/fashion-mnist
@@ -240,9 +241,4 @@ def _read_json(path: Path | None) -> dict[str, object]:
 def _write_json(path: Path, content: Mapping[str, object]) -> None:
     """Write a JSON object, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomic(path, (json.dumps(content, indent=1) + "\n").encode())

@@ -7,6 +7,7 @@ from Okabe and Ito's palette, which readers with any colour vision can tell apar
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -79,7 +80,9 @@ def image_grid(
         draw_image(axes, strip)
         axes.set_anchor("N")
         if i < len(column_labels):
-            axes.set_title(column_labels[i], fontsize=8, pad=3)
+            letters = int(cell * group * 72 / 3.8)  # a letter of this size is 3.8 points wide
+            title = fill(column_labels[i], max(letters, 1), break_long_words=False)
+            axes.set_title(title, fontsize=8, pad=3)
         if i == 0:
             for row, label in enumerate(row_labels):
                 axes.text(
@@ -158,7 +161,7 @@ def loss_curves(
         reference: a loss to mark with a dashed line.
         reference_name: what that loss is.
     """
-    figure, axes = _canvas(3.0)
+    figure, axes = _canvas(2.7)
     epoch, val = history["epoch"], history["val_loss"]
     axes.plot(epoch, history["train_loss"], color=ORANGE, marker=".", label="training")
     axes.plot(epoch, val, color=BLUE, marker=".", label="validation")
@@ -171,6 +174,7 @@ def loss_curves(
         textcoords="offset points",
         ha="center" if best < 0.85 * len(val) else "right",
         color=BLUE,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
     )
     for i, drop in enumerate(epoch[1:][np.diff(history["lr"]) < 0]):
         name = "learning rate falls" if i == 0 else None

@@ -28,6 +28,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from halfgen_lib.files import write_atomic
+
 FIGURE_FACES = ("LibertinusSerif-Regular", "LibertinusSerif-Italic", "LibertinusSerif-Bold")
 PAGE_FACES = {  # by PostScript name: how the page's style sheet asks for it
     "LibertinusSerif-Regular": '"Paper Serif"; font-weight: 400; font-style: normal',
@@ -211,14 +213,6 @@ def _keep(name: str, content: bytes) -> Path:
 
 
 def _write(path: Path, content: bytes) -> Path:
-    # As runs.write_atomic, without torch, and for several processes at once: the last one wins.
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with open(handle, "wb") as file:
-            file.write(content)
-        os.replace(partial, path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
+    write_atomic(path, content)
     return path

@@ -24,6 +24,7 @@ IMAGES = {
     "image/webp": ".webp",
     "image/gif": ".gif",
 }
+PAGES = "application/vnd.halfgen.pages+json"  # a gallery's, beside the figure that stands for it
 WIDGET = "application/vnd.jupyter.widget-view+json"
 TEXT_WIDTH = 442.0  # points: A4 less the margins in templates/paper.typ
 HIDDEN_TAGS = {"remove", "hide", "remove-cell", "remove_cell", "hide-cell"}
@@ -227,10 +228,25 @@ def _data_parts(paper: Paper, output: NotebookNode, own: dict, keep: bool) -> li
         if kind in data:
             source = paper.add_file(_image_bytes(data[kind], kind), suffix)
             size = _image_size(data[kind], output.metadata.get(kind, {}).get("width"))
-            return [{"kind": "figure", "src": source, **size, **named}]
+            pages = {"pages": _pages(paper, data[PAGES]["pages"])} if PAGES in data else {}
+            return [{"kind": "figure", "src": source, **size, **pages, **named}]
     if "<table" in data.get("text/html", ""):
         return [{"kind": "html", "text": data["text/html"], **named}]
     return _text_part(data.get("text/plain", ""), keep)
+
+
+def _pages(paper: Paper, pages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a gallery's pages with their pictures kept as files."""
+    return [
+        {
+            "title": page["title"],
+            "strips": [
+                {"name": s["name"], "src": paper.add_file(base64.b64decode(s["png"]), ".png")}
+                for s in page["strips"]
+            ],
+        }
+        for page in pages
+    ]
 
 
 def _image_size(content: str, width: Any) -> dict[str, str]:

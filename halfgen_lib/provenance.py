@@ -50,7 +50,8 @@ def git_commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        files = (".", ":(exclude)report/results", ":(exclude)report/weights")
+        published = ("results", "weights", "published")
+        files = (".", *(f":(exclude)report/{name}" for name in published))
         changed = git("status", "--porcelain", "--untracked-files=no", "--", *files)
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):

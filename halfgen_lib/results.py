@@ -19,9 +19,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from .config import identity_hash
+from .files import write_atomic
 from .models import build_model
 from .provenance import project_root
-from .runs import Run, RunError, read_json, write_atomic
+from .runs import Run, RunError, read_json
 from .settings import Settings
 
 FORMAT = 1

@@ -30,6 +30,7 @@ import torch
 from safetensors.torch import load_file, save
 
 from .config import RunConfig
+from .files import write_atomic
 from .models import build_model
 from .models.base import Completer
 from .provenance import project_root
@@ -45,26 +46,6 @@ class RunError(RuntimeError):
 def default_runs_dir() -> Path:
     """Return the folder of the runs: ``HALFGEN_RUNS``, or ``runs`` in the project."""
     return Path(os.environ.get("HALFGEN_RUNS") or project_root() / "runs")
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file so that a crash at any moment leaves the old one or the new one, whole.
-
-    Raises:
-        OSError: if the disk is full or the folder read-only; it names ``path``.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno:  # of a full disk, Python names no file
-            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
-        raise
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -78,6 +78,20 @@ def test_what_the_readme_calls_is_there():
         assert name in RunConfig.model_fields or name == "run_id", name
 
 
+def test_the_citation_is_of_this_project():
+    """The keys that the Citation File Format 1.2.0 requires, and what is said elsewhere too."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["cff-version"] == "1.2.0" and citation["message"] and citation["title"]
+    assert citation["version"] == PROJECT["version"]
+    assert citation["license"] == PROJECT["license"]
+    assert [author["name"] for author in citation["authors"]] == [
+        author["name"] for author in PROJECT["authors"]
+    ]
+    for work in citation["references"]:
+        assert {"type", "title", "authors"} <= set(work)
+        assert all(set(author) <= {"family-names", "given-names"} for author in work["authors"])
+
+
 def test_the_code_hash_sees_statements_and_not_words(tmp_path):
     module = tmp_path / "m.py"
     module.write_text('"""Doc."""\n\n\ndef f(x):\n    """Doc."""\n    return x + 1\n')

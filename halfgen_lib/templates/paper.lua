@@ -4,7 +4,7 @@
 
 local HTML = FORMAT:match("html") ~= nil
 local NAMES = { sec = "Section", eq = "Equation", fig = "Figure", tbl = "Table" }
-local LONG_TABLE, CODE_COLUMNS = 30, 90
+local LONG_TABLE, LONG_TEXT, CODE_COLUMNS = 30, 2500, 90
 local faults, numbers, ids = {}, {}, {}
 local counts = { eq = 0, fig = 0, tbl = 0 }
 
@@ -88,8 +88,20 @@ local function numbered(element, kind)
   return true
 end
 
+-- A gallery is its pages in HTML, and the one picture that stands for them elsewhere.
+local function choose_pages(element)
+  if #element.content == 1 then return end
+  if HTML then
+    element.content:remove(1)
+    element.classes:insert("gallery")
+  else
+    element.content = { element.content[1] }
+  end
+end
+
 local function figure(element)
   if not element.classes:includes("picture") then return nil end
+  choose_pages(element)
   if not numbered(element, "fig") and not HTML then
     return pandoc.Para { pandoc.RawInline("typst", "#align(center)["), element.content[1].content[1], pandoc.RawInline("typst", "]") }, false
   end
@@ -109,7 +121,8 @@ local function tabular(element)
   end
   local rows = 0
   for _, body in ipairs(element.bodies) do rows = rows + #body.body end
-  if rows <= LONG_TABLE then return element, false end
+  local letters = #pandoc.utils.stringify(pandoc.Blocks { element })
+  if rows <= LONG_TABLE and letters <= LONG_TEXT then return element, false end
   return { pandoc.RawBlock("typst", "#long-table["), element, pandoc.RawBlock("typst", "]") }, false
 end
 
@@ -123,6 +136,23 @@ local function equation(div)
   end
   local open = string.format('#numbered-equation("%s", "%s")[', number, id)
   return pandoc.Plain { pandoc.RawInline("typst", open), math, pandoc.RawInline("typst", "]") }, false
+end
+
+-- A paragraph that ends in an equation stays with it on a page. A block starts without the indent
+-- of a paragraph that follows another, so that is said.
+local function with_its_equation(blocks)
+  local out = pandoc.Blocks {}
+  for i, block in ipairs(blocks) do
+    local next, above = blocks[i + 1], blocks[i - 1]
+    local leads = next and next.t == "Div" and next.classes:includes("equation")
+    if leads and block.t == "Para" then
+      local indent = above and above.t == "Para" and "true" or "false"
+      block.content:insert(1, pandoc.RawInline("typst", "#leading(indent: " .. indent .. ")["))
+      block.content:insert(pandoc.RawInline("typst", "]"))
+    end
+    out:insert(block)
+  end
+  return out
 end
 
 local function code_cell(div)
@@ -247,6 +277,7 @@ function Pandoc(doc)
   doc:walk { Cite = function(c) c.citations:map(look) end }
   local has_bibliography = doc.meta.bibliography ~= nil
   if has_bibliography and cites then place_references(doc) end
+  if not HTML then doc.blocks = with_its_equation(doc.blocks) end
   doc.blocks = doc.blocks:walk {
     traverse = "topdown",
     Header = section_numberer(doc.blocks),

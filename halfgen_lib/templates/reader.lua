@@ -212,8 +212,27 @@ local function join_labels(blocks)
   return joined
 end
 
+-- In Jupyter only a list that starts at 1 may interrupt a paragraph; pandoc lets any number do so,
+-- which makes a list of a sentence whose line happens to start with "20. ".
+local function without_false_lists(text)
+  local lines, fenced, list, prose = {}, false, false, false
+  for line in (text .. "\n"):gmatch("(.-)\n") do
+    if line:match("^%s*```") or line:match("^%s*~~~") then fenced = not fenced end
+    local number = line:match("^%s*(%d+)[.)]%s")
+    if number and prose and not list and not fenced and tonumber(number) ~= 1 then
+      line = line:gsub("^(%s*%d+)([.)])", "%1\\%2")
+    end
+    local item = line:match("^%s*[*+-]%s") or line:match("^%s*%d+[.)]%s")
+    list = line:match("%S") and (list or item)
+    prose = line:match("%S") and not line:match("^#")
+    table.insert(lines, line)
+  end
+  return table.concat(lines, "\n")
+end
+
 function parse(text, format, map)
-  text = format == "html" and without_frames(text) or text
+  if format == "html" then text = without_frames(text) end
+  if not format then text = without_false_lists(text) end
   local blocks = sanitised(pandoc.read(text, format or MARKDOWN, OPTIONS).blocks, map or {})
   return join_labels(blocks):walk {
     Header = labelled_header, Table = labelled_table, Para = labelled_para,
@@ -245,11 +264,26 @@ function PARTS.code(part)
   return { pandoc.Div(blocks, pandoc.Attr("", { "code" })) }
 end
 
+-- A gallery's pages as Divs: a title, then for each strip of pictures its name and the picture.
+local function gallery(pages)
+  return pandoc.List(pages):map(function(page)
+    local blocks = pandoc.Blocks { pandoc.Para { pandoc.Str(page.title) } }
+    for _, strip in ipairs(page.strips) do
+      local img = pandoc.Image({ pandoc.Str(page.title .. ", " .. strip.name) }, strip.src)
+      local pieces = { pandoc.Span({ pandoc.Str(strip.name) }), img }
+      blocks:insert(pandoc.Div({ pandoc.Plain(pieces) }, pandoc.Attr("", { "strip" })))
+    end
+    return pandoc.Div(blocks, pandoc.Attr("", { "page" }, { role = "group", ["aria-label"] = page.title }))
+  end)
+end
+
 function PARTS.figure(part)
   local attr = pandoc.Attr("", {}, part.width and { width = part.width } or {})
   local img = pandoc.Image({}, part.src, "", attr)
   local caption = part.caption and { pandoc.Plain(inlines(part.caption)) } or {}
-  return { figure(img, part.label, caption, alt_text(part)) }
+  local whole = figure(img, part.label, caption, alt_text(part))
+  if part.pages then whole.content:extend(gallery(part.pages)) end
+  return { whole }
 end
 
 function PARTS.table(part, format)

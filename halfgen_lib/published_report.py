@@ -1,0 +1,86 @@
+"""Keep a rendered report in the repository, and tell when it no longer shows what is there.
+
+`make publish-report` renders the report and puts it into `report/published/`, with a manifest of
+what it was made from: the published results, the report's notebook and its bibliography.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from .pipeline import FORMATS, PipelineError, make_report
+from .provenance import project_root
+from .runs import RunError, find_run, read_json, write_json
+
+MANIFEST = "manifest.json"
+LARGEST = 4 * 2**20  # bytes, both files together: git keeps every version of them
+AGAIN = "`make publish-report` makes it again"
+
+
+class PublishError(RuntimeError):
+    """The report is not fit to be published, or the published one is not the present one."""
+
+
+def sha256_of(files: Iterable[Path], root: Path) -> dict[str, str]:
+    """Return path below ``root`` -> SHA-256, for each file."""
+    return {
+        file.relative_to(root).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(files)
+    }
+
+
+def sources(root: Path) -> dict[str, str]:
+    """Return path -> SHA-256 of what a report is made from, besides the run."""
+    report = root / "report"
+    own = (report / "report.ipynb", report / "references.bib")
+    return sha256_of([*own, *(report / "results").glob("*.json")], root)
+
+
+def publish(root: Path, rendered: Iterable[Path], run_id: str) -> Path:
+    """Copy a report that was just rendered into the repository; return the folder.
+
+    Raises:
+        PublishError: if it is too large or shows sample data.
+    """
+    rendered = list(rendered)
+    size = sum(file.stat().st_size for file in rendered)
+    if size > LARGEST:
+        raise PublishError(f"the report has {size:,} bytes, more than the {LARGEST:,} allowed")
+    if any(b'class="stamp"' in file.read_bytes() for file in rendered):
+        raise PublishError("the report is stamped: it was made from sample data")
+    folder = root / "report" / "published"
+    folder.mkdir(exist_ok=True)
+    copies = [Path(shutil.copy(file, folder)) for file in rendered]
+    manifest = {"run_id": run_id, "sources": sources(root), "files": sha256_of(copies, root)}
+    write_json(folder / MANIFEST, manifest)
+    return folder
+
+
+def check(root: Path) -> None:
+    """Compare the published report with what it should show.
+
+    Raises:
+        PublishError: naming every file that is new, changed or gone since.
+    """
+    folder = root / "report" / "published"
+    if not (folder / MANIFEST).is_file():
+        raise PublishError(f"there is no published report in {folder}; {AGAIN}")
+    manifest = read_json(folder / MANIFEST)
+    recorded = manifest["sources"] | manifest["files"]
+    rendered = (folder / f"halfgen-report.{kind}" for kind in FORMATS)
+    present = sources(root) | sha256_of(filter(Path.is_file, rendered), root)
+    differ = sorted(path for path in recorded | present if recorded.get(path) != present.get(path))
+    if differ:
+        raise PublishError(f"the published report does not match {', '.join(differ)}; {AGAIN}")
+
+
+if __name__ == "__main__":
+    top = project_root()
+    try:
+        print(publish(top, make_report([], top), find_run().run_id))
+    except (PublishError, PipelineError, RunError) as error:
+        sys.exit(f"halfgen: {error}")

@@ -1,0 +1,81 @@
+"""Draw the README's pictures into docs/: completions, the study's factors, pages of the report.
+
+Usage: python scripts/draw_readme_pictures.py [RUN_ID]
+
+`make publish-report` does it, after the report.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import typst
+from matplotlib.figure import Figure
+
+from halfgen_lib import figures, study_figures, summaries
+from halfgen_lib.data import halves, join, load, to_unit
+from halfgen_lib.evaluation import first_of_each_class
+from halfgen_lib.results import read_results, results_path
+from halfgen_lib.runs import Run, find_run
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+REPORT = ROOT / "report" / "published" / "halfgen-report.pdf"
+PAGES = (1, 4, 6)
+
+
+def save(figure: Figure, name: str) -> None:
+    """Write a figure to docs/."""
+    figure.savefig(DOCS / name, dpi=150, metadata={"Software": None})
+
+
+def draw_completions(run: Run) -> None:
+    """Show the second test image of each class, chosen by rule: original, given, completed."""
+    test = load(run.config.data).test
+    chosen = first_of_each_class(test.labels.numpy(), 2)[:, 1]
+    images = to_unit(test.images[chosen])
+    left, right = halves(images, run.config.given)
+    given = join(left, right * float("nan"), run.config.given)
+    completed = join(left, run.model().predict(left), run.config.given)
+    rows = np.stack([part[:, 0].numpy() for part in (images, given, completed)])
+    save(figures.image_grid(rows, ["original", "given", "completed"]), "completions.png")
+
+
+def draw_factors() -> None:
+    """Show the error of every variant that the published study holds, one factor a panel."""
+    records = read_results(results_path("study")).records.values()
+    variants = summaries.summarise_variants(records)
+    panels = {
+        factor: {s.variant: (s.interval("val_mse"), s.interval("test_mse")) for s in own}
+        for factor, own in summaries.factor_summaries(variants).items()
+    }
+    reference = variants["default"].mean("val_mse") if variants["default"].count else None
+    save(study_figures.factor_dots(panels, reference=reference), "factors.png")
+
+
+def draw_pages() -> None:
+    """Show some pages of the published report side by side."""
+    count = len(PAGES)
+    pages = "".join(f'box(stroke: 0.4pt + luma(160), image("r.pdf", page: {p})),' for p in PAGES)
+    page = f"#set page(width: {count * 8}cm, height: auto, margin: 3mm)\n"
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "r.pdf").write_bytes(REPORT.read_bytes())
+        Path(folder, "main.typ").write_text(
+            page + f"#grid(columns: {count}, column-gutter: 4mm, {pages})", encoding="utf-8"
+        )
+        typst.compile(
+            Path(folder, "main.typ"), output=DOCS / "report.png", root=folder, format="png", ppi=96
+        )
+
+
+def main() -> None:
+    """Draw all three."""
+    DOCS.mkdir(exist_ok=True)
+    draw_completions(find_run(*sys.argv[1:2]))
+    draw_factors()
+    draw_pages()
+
+
+if __name__ == "__main__":
+    main()
