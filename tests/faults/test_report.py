@@ -162,7 +162,7 @@ def is_free(run):
 def full_disk(folder):
     """Make a folder a disk of 8 MB with what it holds; yield a function that fills it."""
     kept = folder.with_name("kept")
-    shutil.copytree(folder, kept)
+    shutil.copytree(folder, kept, ignore=shutil.ignore_patterns(".*.unfinished.*"))
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", folder]).returncode:
         shutil.rmtree(kept)
         pytest.skip("mounting a small disk needs root")
