@@ -1,8 +1,9 @@
 # Every target sets up what it needs. PYTHON chooses the interpreter, PARAMS goes to 02_train,
-# STUDY to the study.
+# STUDY to the study, FAULTS to the tests of faults.
 PYTHON ?= python3
 PARAMS ?=
 STUDY ?=
+FAULTS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -11,6 +12,7 @@ help:  ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  PARAMS="-p epochs 3" sets parameters of the training notebook'
 	@echo '  STUDY="--factors depth --seeds 1" chooses a part of the study'
+	@echo '  FAULTS="--faults-json report/results/faults.json" publishes the count'
 
 report: .venv/.installed  ## train, run the notebooks, render the report (HTML and PDF)
 	$(BIN)/halfgen report $(PARAMS)
@@ -19,17 +21,20 @@ publish-report: .venv/.installed  ## render the report, keep it in report/publis
 	$(BIN)/python -m halfgen_lib.published_report
 	$(BIN)/python scripts/draw_readme_pictures.py
 
-test: .venv/.installed-test  ## run every test; needs no network and no GPU
+test: .venv/.installed-test  ## run the tests but those of faults; needs no network and no GPU
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --ignore tests/faults
+
+test-faults: .venv/.installed-test  ## kill, fill, damage and stop everything; ends with a count
+	$(BIN)/python -m pytest -q tests/faults $(FAULTS)
 
 study: .venv/.installed-test  ## train all variants with three seeds; may be stopped and started again
 	$(BIN)/halfgen study $(STUDY)
 	$(BIN)/halfgen analyse
 
 lab: .venv/.installed  ## open JupyterLab on the notebooks
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
 
 clean:  ## remove what was made, but not the runs, the data and .venv
 	rm -rf report/build build *.egg-info .pytest_cache .ruff_cache
@@ -49,4 +54,4 @@ clean:  ## remove what was made, but not the runs, the data and .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,study]'
 	@touch $@
 
-.PHONY: help report publish-report test study lab clean
+.PHONY: help report publish-report test test-faults study lab clean

@@ -97,16 +97,23 @@ def _data(arguments: argparse.Namespace, _: list[str]) -> None:
     print(dataset.folder)
 
 
-def _train(arguments: argparse.Namespace, _: list[str]) -> None:
+def _json(name: str, text: str) -> object:
     import json
 
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{name} = {text[:60]!r}: must be JSON, as '{{}}' is: {error}") from None
+
+
+def _train(arguments: argparse.Namespace, _: list[str]) -> None:
     from .runs import choose_run
     from .training import fit
 
     given = {name: getattr(arguments, name) for name in RunConfig.model_fields}
     changes = {k: v for k, v in given.items() if v is not None and v is not False}
     if "model_settings" in changes:
-        changes["model_settings"] = json.loads(changes["model_settings"])
+        changes["model_settings"] = _json("model_settings", changes["model_settings"])
     run = fit(RunConfig(**changes).with_variant())
     choose_run(run)
     mse = run.metrics["overall"]["mse"]
@@ -207,8 +214,12 @@ def _complete(arguments: argparse.Namespace, _: list[str]) -> None:
 
 
 def _report(_: argparse.Namespace, rest: list[str]) -> None:
+    import signal
+
     from .pipeline import make_report
 
+    # a kill that ended this process alone would leave papermill and its kernel training
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     for path in make_report(rest):
         print(path)
 

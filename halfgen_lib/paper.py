@@ -70,8 +70,8 @@ def read_notebook(notebook: NotebookNode, name: str = "", allow_errors: bool = F
     """Collect the published parts of a notebook.
 
     Raises:
-        PaperError: if a cell holds an error output and `allow_errors` is false, or if the front
-            matter is not valid YAML.
+        PaperError: if a cell holds an error output and `allow_errors` is false, if papermill did
+            not come to the notebook's end, or if the front matter is not valid YAML.
     """
     paper = Paper()
     kernel = notebook.metadata.get("kernelspec", {})
@@ -83,6 +83,8 @@ def read_notebook(notebook: NotebookNode, name: str = "", allow_errors: bool = F
             continue
         if cell.cell_type == "code":
             _check_errors(cell, number, allow_errors)
+            if "papermill" in notebook.metadata:
+                _check_it_ran(cell, number)
         if tags & HIDDEN_TAGS:
             continue
         if cell.cell_type == "markdown":
@@ -130,6 +132,21 @@ def _check_errors(cell: NotebookNode, number: int, allow_errors: bool) -> None:
                 f"cell {number} ended with {output.ename}: {output.evalue}; a paper is not made "
                 "from a notebook with errors (allow_errors=True to leave the error out)"
             )
+
+
+def _check_it_ran(cell: NotebookNode, number: int) -> None:
+    """Refuse what papermill leaves when its kernel dies, or it is stopped.
+
+    Its own metadata says "completed" for every cell, then; the kernel's reply does not lie.
+    """
+    times = cell.metadata.get("execution", {})
+    begun = cell.execution_count is not None
+    ended = begun and ("iopub.execute_input" not in times or "shell.execute_reply" in times)
+    if cell.source.strip() and not ended:
+        raise PaperError(
+            f"cell {number} {'was cut off' if begun else 'has not run'}: papermill was stopped, or "
+            "its kernel died, whatever the notebook's metadata says; run the notebook again"
+        )
 
 
 def _read_markdown(paper: Paper, cell: NotebookNode, abstract: bool) -> None:

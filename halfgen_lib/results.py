@@ -233,7 +233,7 @@ def read_results(path: Path, data: str | None = None) -> Results:
     if not path.exists():
         return Results(path, data or "full")
     try:
-        content = read_json(path)
+        content = read_json(path, finite=False)  # a NaN costs its record, not the others
     except RunError as error:
         raise ResultsError(f"{error}; restore it (git checkout) or move it away") from None
     if not isinstance(content, dict) or set(content) != {"format", "data", "records"}:

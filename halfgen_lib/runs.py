@@ -16,6 +16,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,18 +53,46 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, *, finite: bool = True) -> Any:
     """Return the content of a JSON file.
+
+    Args:
+        path: of the file.
+        finite: whether a NaN or an infinity, which JSON knows not, is a damage.
 
     Raises:
         RunError: if the file is missing or damaged; the message names it.
     """
+    number = _finite if finite else float
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text, parse_constant=number, parse_float=number)
     except FileNotFoundError:
         raise RunError(f"{path} is missing") from None
     except (ValueError, RecursionError, OSError) as error:
         raise RunError(f"{path} cannot be read: {error}") from None
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not finite")
+    return value
+
+
+@contextmanager
+def _damaged(path: Path) -> Iterator[None]:
+    """Raise :class:`RunError`, which names ``path``, for whatever its content makes fail.
+
+    Libraries answer a damaged file with errors of every kind, and none says which file it was.
+    """
+    try:
+        yield
+    except RunError:
+        raise
+    except Exception as error:
+        first = str(error).strip().partition("\n")[0]
+        raise RunError(f"{path} cannot be used: {type(error).__name__}: {first}") from error
 
 
 @dataclass(frozen=True)
@@ -85,13 +114,17 @@ class Run:
     @cached_property
     def config(self) -> RunConfig:
         """The settings of the run."""
-        return RunConfig.model_validate_json(json.dumps(self.record["config"]))
+        with _damaged(self.directory / "config.json"):
+            return RunConfig.model_validate_json(json.dumps(self.record["config"]))
 
     @property
     def status(self) -> dict[str, Any]:
         """The content of ``status.json``; ``{"state": "new"}`` before there is one."""
         path = self.directory / "status.json"
-        return read_json(path) if path.exists() else {"state": "new"}
+        status = read_json(path) if path.exists() else {"state": "new"}
+        if not isinstance(status, dict) or not isinstance(status.get("state"), str):
+            raise RunError(f"{path} says no state: {str(status)[:100]}")
+        return status
 
     @property
     def is_finished(self) -> bool:
@@ -106,18 +139,27 @@ class Run:
     @cached_property
     def scores(self) -> dict[str, np.ndarray]:
         """Every score of every test image, in the order of the test file."""
-        with np.load(self.directory / "scores.npz", allow_pickle=False) as file:
-            return dict(file)
+        path = self.directory / "scores.npz"
+        with _damaged(path), np.load(path, allow_pickle=False) as file:
+            scores = dict(file)
+            if not all(
+                isinstance(v, np.ndarray) and v.dtype == np.float32 for v in scores.values()
+            ):
+                raise TypeError("not all of it is arrays of float32")
+        return scores
 
     @property
     def history(self) -> dict[str, np.ndarray]:
         """The columns of ``history.csv``, each (epochs,)."""
         rows = []
         path = self.directory / "history.csv"
-        if path.exists():  # not before the first epoch's end
-            with path.open(newline="") as file:
-                rows = list(csv.DictReader(file))
-        return {name: np.array([float(row[name]) for row in rows]) for name in HISTORY_COLUMNS}
+        with _damaged(path):
+            if path.exists():  # not before the first epoch's end
+                with path.open(newline="") as file:
+                    rows = list(csv.DictReader(file))
+            return {
+                name: np.array([_finite(row[name]) for row in rows]) for name in HISTORY_COLUMNS
+            }
 
     @property
     def best_epoch(self) -> int:
@@ -131,8 +173,10 @@ class Run:
 
     def model(self, weights: str = "model") -> Completer:
         """Return the network with the kept weights (``model``) or the last epoch's (``last``)."""
+        path = self.directory / f"{weights}.safetensors"
         model = build_model(self.config.model, self.config.model_settings)
-        model.load_state_dict(load_file(self.directory / f"{weights}.safetensors"))
+        with _damaged(path):
+            model.load_state_dict(load_file(path))
         return model.eval()
 
     def write_history(self, rows: list[dict[str, float]]) -> None:
@@ -180,6 +224,8 @@ class Run:
             file.truncate(0)
             file.write(f"{os.getpid()}\n")
             file.flush()
+            for leftover in self.directory.glob(".*.[0-9]*"):  # of a writer that was killed
+                leftover.unlink()
             yield
 
 
@@ -191,10 +237,9 @@ def find_run(run_id: str = CURRENT, runs_dir: Path | None = None) -> Run:
     """
     runs_dir = runs_dir or default_runs_dir()
     if run_id == CURRENT:
-        pointer = runs_dir / f"{CURRENT}.json"
-        if not pointer.exists():
-            raise RunError(f"no run was trained yet in {runs_dir}: run notebook 02_train first")
-        run_id = read_json(pointer)["run_id"]
+        run_id = current_run_id(runs_dir)
+    if not run_id or Path(run_id).name != run_id:
+        raise RunError(f"run_id = {run_id!r} names no folder in {runs_dir}")
     run = Run(runs_dir / run_id)
     state = run.status["state"] if run.directory.is_dir() else "missing"
     if state != "finished":
@@ -203,6 +248,21 @@ def find_run(run_id: str = CURRENT, runs_dir: Path | None = None) -> Run:
             " run notebook 02_train (it resumes where it stopped)"
         )
     return run
+
+
+def current_run_id(runs_dir: Path) -> str:
+    """Return the name of the run that :func:`choose_run` chose last.
+
+    Raises:
+        RunError: if there is none, or the file that says so is damaged.
+    """
+    pointer = runs_dir / f"{CURRENT}.json"
+    if not pointer.exists():
+        raise RunError(f"no run was trained yet in {runs_dir}: run notebook 02_train first")
+    chosen = read_json(pointer)
+    if not isinstance(chosen, dict) or not isinstance(chosen.get("run_id"), str):
+        raise RunError(f"{pointer} names no run; remove it and run notebook 02_train")
+    return chosen["run_id"]
 
 
 def choose_run(run: Run) -> None:

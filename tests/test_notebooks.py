@@ -112,16 +112,19 @@ def test_what_is_current_is_not_made_again(rendered, tmp_path):
     inputs = [tmp_path / "a.json"]
     inputs[0].write_text("1")
     mark = pipeline.fingerprint(source, ["-p"], inputs)
-    assert not pipeline.is_current(target, mark)
+    assert not pipeline.take_back(target, mark)
     target.write_text("made")
     pipeline.set_current(target, mark)
-    assert pipeline.is_current(target, pipeline.fingerprint(source, ["-p"], inputs))
+    assert pipeline.take_back(target, pipeline.fingerprint(source, ["-p"], inputs))
+    assert target.read_text() == "made"
     inputs[0].write_text("2")
-    assert not pipeline.is_current(target, pipeline.fingerprint(source, ["-p"], inputs))
+    assert not pipeline.take_back(target, pipeline.fingerprint(source, ["-p"], inputs))
+    assert not target.exists()  # it is kept beside its place
     inputs[0].write_text("1")
-    assert not pipeline.is_current(target, pipeline.fingerprint(source, ["-y"], inputs))
-    target.unlink()
-    assert not pipeline.is_current(target, mark)
+    assert not pipeline.take_back(target, pipeline.fingerprint(source, ["-y"], inputs))
+    assert pipeline.take_back(target, mark)
+    target.write_text("made by somebody else")
+    assert not pipeline.take_back(target, mark)
     assert (build / ".report.ipynb.stamp").is_file()
 
 
@@ -210,3 +213,4 @@ def test_a_report_of_an_unfinished_run_stops_with_a_message(tmp_path, runs_dir, 
         pipeline.run_notebook(REPORT, tmp_path / "report.ipynb", [])
     assert "is running, not finished" in capfd.readouterr().err
     assert not (tmp_path / "report.ipynb").exists()  # nothing is left that could be mistaken
+    assert (tmp_path / "report.earlier.ipynb").read_text() == "an older report"

@@ -2,7 +2,9 @@
 
 import re
 import tomllib
+from importlib import metadata
 
+import rattler
 import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
@@ -20,17 +22,37 @@ def requirements(lines):
     return {r.name: r.specifier for r in map(Requirement, lines)}
 
 
+def conda_ranges(lines):
+    """Return name -> range, in conda's own reading; a line that conda cannot read raises."""
+    specs = [rattler.MatchSpec(line, strict=True) for line in lines]
+    return {spec.name.normalized: rattler.VersionSpec(spec.version or "*") for spec in specs}
+
+
 def test_conda_environment_asks_for_what_pyproject_asks_for():
+    """Names mapped, ranges equal, and the very versions that were tested lie in them."""
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert environment["channels"] == ["conda-forge"]
     lines = environment["dependencies"]
     pip = next(line["pip"] for line in lines if isinstance(line, dict))
-    assert "-e ." in pip
-    conda = requirements(line for line in lines if isinstance(line, str))
+    conda = conda_ranges(line for line in lines if isinstance(line, str))
     assert str(conda.pop("python")) == PROJECT["requires-python"]
-    conda.pop("pip")
-    found = conda | requirements(line for line in pip if line != "-e .")
+    assert str(conda.pop("pip")) == "*"
+    assert pip[-1] == "-e ."
+    by_pip = requirements(pip[:-1])
     asked = requirements(PROJECT["dependencies"])
-    assert found == {CONDA_NAMES.get(name, name): spec for name, spec in asked.items()}
+    assert by_pip == {name: spec for name, spec in asked.items() if name in by_pip}
+    expected = {
+        CONDA_NAMES.get(name, name): str(rattler.VersionSpec(str(spec)))
+        for name, spec in asked.items()
+        if name not in by_pip
+    }
+    assert {name: str(versions) for name, versions in conda.items()} == expected
+    pypi_names = {conda_name: name for name, conda_name in CONDA_NAMES.items()}
+    for name, versions in conda.items():
+        tested = metadata.version(pypi_names.get(name, name)).partition("+")[0]
+        assert versions.matches(rattler.Version(tested)), name
+    for name, spec in by_pip.items():
+        assert metadata.version(name) in spec, name
 
 
 def test_the_pinned_set_lies_in_the_open_ranges():
