@@ -215,11 +215,12 @@ def examples(methods: Mapping[str, Predictor], test: Images, seed: int) -> dict[
     """Return the first test image of each class, completed by each method, as text.
 
     Returns:
-        ``positions`` in the test file; ``point`` name -> the prediction; ``draws`` name -> six
-        draws, of methods that draw; each text holds ten halves (:func:`pixels.decode`).
+        ``positions`` in the test file; ``left`` and ``right``, the true halves; ``point`` name ->
+        the prediction; ``draws`` name -> six draws, of methods that draw; each text holds ten
+        halves (:func:`pixels.decode`).
     """
     positions = first_of_each_class(test.labels.numpy(), 1)[:, 0]
-    left, _ = halves(to_unit(test.images[positions]))
+    left, right = halves(to_unit(test.images[positions]))
     drawn = {
         name: method.sample(left, SHOWN, torch.Generator().manual_seed(seed))
         for name, method in methods.items()
@@ -227,6 +228,8 @@ def examples(methods: Mapping[str, Predictor], test: Images, seed: int) -> dict[
     }
     return {
         "positions": positions.tolist(),
+        "left": encode(left),
+        "right": encode(right),
         "point": {name: encode(method.predict(left)) for name, method in methods.items()},
         "draws": {name: [encode(half) for half in each] for name, each in drawn.items()},
     }
