@@ -110,8 +110,8 @@ def readme_section(bench: Values) -> str:
     return "\n\n".join(
         [
             f"On {machine['device']} ({machine['cpu']}, torch {machine['torch']}),"
-            f" {bench['origin']['created'][:10]}, batch size {plan['batch_size']}, median (range) of"
-            f" {plan['rounds']} epochs in turns, validation included ({measured}):",
+            f" {bench['origin']['created'][:10]}, batch size {plan['batch_size']}, median (range)"
+            f" of {plan['rounds']} epochs in turns, validation included ({measured}):",
             markdown(speed_rows(bench)),
             f"From the first step to the seed's validation error, {target['mse']}; the speedrun"
             f" beside the published recipe in the plain loop: {verdict}.",

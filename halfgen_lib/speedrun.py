@@ -1,7 +1,7 @@
 """The seed's error in as few seconds as possible: a recipe of our own beside the published one.
 
-Schedule, batch size, learning rate and number of images are free here; the network is the seed's.
-They were chosen on validation images alone.
+Schedule, batch size, learning rate, number of images and LeakyReLU's slope are free here; the
+network's layers are the seed's. All were chosen on the validation images alone.
 """
 
 from __future__ import annotations
@@ -20,19 +20,24 @@ Values = dict[str, Any]
 
 SPEEDRUN: dict[str, Any] = {
     "epochs": 1,
-    "train_size": 20_000,
+    "train_size": 15_000,
     "batch_size": 64,
-    "learning_rate": 3e-3,
+    "learning_rate": 4e-3,
+    "momentum": 0.7,
     "schedule": "one_cycle",
+    "model_settings": {"negative_slope": 0.2},
 }
-# what each ingredient gives: the recipe without it, on as many images
+# what each ingredient gives: the recipe with the default in its place, on as many images
 ABLATION: dict[str, dict[str, Any]] = {
     "all of it": {},
     "batch size 512": {"batch_size": 512},
+    "batch size 128": {"batch_size": 128},
     "learning rate 0.001": {"learning_rate": 1e-3},
-    "no one-cycle schedule": {"schedule": "plateau"},
-    "slope 1": {"model_settings": {"negative_slope": 1.0}},
-    "no batch normalisation": {"model_settings": {"batch_norm": False}},
+    "a constant learning rate": {"schedule": "plateau"},
+    "Adam's first beta 0.9": {"momentum": 0.9},
+    "slope 0.01": {"model_settings": {}},
+    "slope 1, as published": {"model_settings": {"negative_slope": 1.0}},
+    "no batch normalisation": {"model_settings": {"negative_slope": 0.2, "batch_norm": False}},
 }
 
 
