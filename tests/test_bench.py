@@ -167,11 +167,11 @@ def test_the_network_multiplies_as_often_as_its_shapes_say():
 
 
 def test_calls_are_counted():
-    number = torch.ones(3)
+    number, other = torch.ones(3), torch.ones(3)
 
     def step():
         for _ in range(4):
-            number.mul_(2)
+            number.mul_(other)
 
     assert count_launches(step, CPU) == 4
 
@@ -206,7 +206,8 @@ def test_larger_images_go_through_the_same_layers(sample):
     small, large = cost["points"]
     assert (small["side"], large["side"]) == (28, 56)
     assert small["parameters"] == build_model("cae", {}).parameter_count() < large["parameters"]
-    assert 3.5 < large["flops_per_image"] / small["flops_per_image"] < 4.5
+    ratio = large["flops_per_image"] / small["flops_per_image"]
+    assert 3.2 < ratio < 4  # four times the pixels; the innermost layers stay
     assert build_model("cae", {}).predict(torch.zeros(1, 1, 28, 14)).shape == (1, 1, 28, 14)
 
 
