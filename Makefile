@@ -24,7 +24,7 @@ study: .venv/.installed-test  ## train all variants with three seeds; may be sto
 	$(BIN)/halfgen study $(STUDY)
 	$(BIN)/halfgen analyse
 
-bench: .venv/.installed  ## measure our speed beside a plain loop's; ten minutes on two idle cores
+bench: .venv/.installed  ## measure our speed beside a plain loop's; needs an idle machine
 	$(BIN)/halfgen bench
 	$(BIN)/python scripts/write_readme_bench.py
 
