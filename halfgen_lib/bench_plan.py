@@ -27,7 +27,7 @@ class Plan:
     batch_size: int = 512
     steps: int = 20
     rounds: int = 5
-    epoch_limit: int = 20
+    epoch_limit: int = 30
     image_counts: tuple[int, ...] = (1_000, 3_000, 10_000, 30_000, 60_000)
     scales: tuple[int, ...] = (1, 2, 4)
     inference: tuple[int, ...] = (1, 64, 4096)
