@@ -33,6 +33,10 @@ study: .venv/.installed-test  ## train all variants with three seeds; may be sto
 	$(BIN)/halfgen study $(STUDY)
 	$(BIN)/halfgen analyse
 
+bench: .venv/.installed  ## measure our speed beside a plain loop's; needs an idle machine
+	$(BIN)/halfgen bench
+	$(BIN)/python scripts/write_readme_bench.py
+
 lab: .venv/.installed  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
 
@@ -54,4 +58,4 @@ clean:  ## remove what was made, but not the runs, the data and .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,study]'
 	@touch $@
 
-.PHONY: help report publish-report test test-faults study lab clean
+.PHONY: help report publish-report test test-faults study bench lab clean

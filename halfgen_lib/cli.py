@@ -1,4 +1,4 @@
-"""The command line: ``halfgen data | train | study | analyse | report | complete | ...``."""
+"""The command line: ``halfgen``, and what it is to do: ``data``, ``train``, ``bench``, ..."""
 
 from __future__ import annotations
 
@@ -79,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     publish.set_defaults(run=_publish)
 
     _add_complete(commands.add_parser("complete", help="complete a picture of your own"))
+
+    _add_bench(commands.add_parser("bench", help="measure the speed beside a plain loop's"))
 
     report = commands.add_parser(
         "report",
@@ -211,6 +213,25 @@ def _complete(arguments: argparse.Namespace, _: list[str]) -> None:
     for note in completion.notes:
         print(note)
     print(arguments.output)
+
+
+def _add_bench(bench: argparse.ArgumentParser) -> None:
+    bench.add_argument("--json", metavar="FILE", help="write here; else to report/results")
+    bench.add_argument("--quick", action="store_true", help="try every part out on the sample")
+    bench.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda", "mps"])
+    bench.set_defaults(run=_bench)
+
+
+def _bench(arguments: argparse.Namespace, _: list[str]) -> None:
+    from pathlib import Path
+
+    from .bench.plan import plan_for
+    from .bench.run import bench
+    from .training import choose_device
+
+    device = choose_device(arguments.device)
+    path = Path(arguments.json) if arguments.json else None
+    print(bench(path, plan_for(device, arguments.quick), device))
 
 
 def _report(_: argparse.Namespace, rest: list[str]) -> None:

@@ -1,0 +1,1 @@
+"""How fast training and completing are, measured beside what a user would otherwise write."""

@@ -1,0 +1,22 @@
+"""Write the published benches into the README, between its two bench marks.
+
+Usage: python scripts/write_readme_bench.py
+"""
+
+from halfgen_lib.bench.tables import readme_with_benches
+from halfgen_lib.provenance import project_root
+from halfgen_lib.runs import read_json, write_atomic
+
+
+def main() -> None:
+    """Replace the section by what the files in report/results say."""
+    root = project_root()
+    readme = root / "README.md"
+    files = sorted((root / "report" / "results").glob("bench-*.json"))
+    text = readme_with_benches(readme.read_text(encoding="utf-8"), map(read_json, files))
+    write_atomic(readme, text.encode())
+    print(readme)
+
+
+if __name__ == "__main__":
+    main()
