@@ -15,8 +15,6 @@ from .files import write_atomic
 from .provenance import project_root
 from .runs import RunError, read_json, write_json
 
-MAX_BYTES = 12_000_000  # of all files together: they are part of every clone
-
 
 class WeightsError(RuntimeError):
     """Published weights that are missing, changed, damaged or too large."""
@@ -42,16 +40,8 @@ def write_sealed(name: str, content: bytes, record: dict[str, Any]) -> Path:
         content: of the weights' file.
         record: plain JSON values; the keys ``sha256`` and ``bytes`` are added.
 
-    Raises:
-        WeightsError: if all files would exceed 12 MB.
     """
     path = weights_path(name)
-    others = sum(f.stat().st_size for f in path.parent.glob("*.safetensors") if f != path)
-    if others + len(content) > MAX_BYTES:
-        raise WeightsError(
-            f"{name} has {len(content):,} bytes; with the {others:,} of the others that is more"
-            f" than the {MAX_BYTES:,} allowed"
-        )
     path.parent.mkdir(parents=True, exist_ok=True)
     seal = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     write_atomic(path, content)

@@ -17,6 +17,7 @@ from .runs import Run, RunError, read_json
 from .sealed import WeightsError, read_sealed, weights_dir, write_sealed
 from .settings import Settings, complaints, known
 
+MAX_BYTES = 12_000_000  # of all networks together: they are part of every clone
 HOW = "train a network (halfgen train) and publish it (halfgen publish RUN_ID --as NAME)"
 
 
@@ -72,7 +73,7 @@ def publish_weights(run: Run, name: str) -> Path:
     Raises:
         ValueError: a name that is not one of lower-case letters, digits, ``-`` and ``_``.
         RunError: if the run is not finished.
-        WeightsError: if its weights are missing or damaged, or all files would exceed 12 MB.
+        WeightsError: if its weights are missing or damaged, or all networks would exceed 12 MB.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,49}", name):
         raise ValueError(f"name is {name!r}; allowed: lower-case letters, digits, - and _")
@@ -82,6 +83,12 @@ def publish_weights(run: Run, name: str) -> Path:
     except FileNotFoundError:
         raise WeightsError(f"{source} is missing: train the run again, keeping it") from None
     _build(run.run_id, record, content)  # what cannot be loaded is not published
+    others = sum(entry.bytes for key, entry in published_weights().items() if key != name)
+    if others + len(content) > MAX_BYTES:
+        raise WeightsError(
+            f"{name} has {len(content):,} bytes; with the {others:,} of the others that is more"
+            f" than the {MAX_BYTES:,} allowed"
+        )
     values = {"run_id": run.run_id, "record": record.model_dump(mode="json")}
     return write_sealed(name, content, values)
 

@@ -115,4 +115,4 @@ def test_the_published_classifiers_are_good_enough(monkeypatch):
     assert whole["data"] == half["data"] == "full"
     assert whole["test_accuracy"]["whole"]["count"] == 10_000
     reached = half["test_accuracy"]["left_only"]["mean"]
-    assert whole["test_accuracy"]["whole"]["mean"] >= 0.92 > reached > 0.8
+    assert whole["test_accuracy"]["whole"]["mean"] >= 0.91 > reached > 0.8

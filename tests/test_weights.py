@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 
-from halfgen_lib import cli, sealed
+from halfgen_lib import cli, sealed, weights
 from halfgen_lib.config import RunConfig
 from halfgen_lib.data import halves, to_unit
 from halfgen_lib.runs import Run, RunError
@@ -117,7 +117,7 @@ def test_a_network_that_does_not_fit_is_refused(run, folder, tmp_path):
 
 def test_all_files_together_have_a_limit(run, folder, monkeypatch):
     size = publish_weights(run, "first").stat().st_size
-    monkeypatch.setattr(sealed, "MAX_BYTES", 2 * size)
+    monkeypatch.setattr(weights, "MAX_BYTES", 2 * size)
     publish_weights(run, "second")
     publish_weights(run, "second")  # in its own place
     with pytest.raises(WeightsError, match=f"third has {size:,} bytes; with the {2 * size:,}"):
