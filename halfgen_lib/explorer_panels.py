@@ -11,7 +11,7 @@ from typing import Any, get_args
 import ipywidgets as widgets
 import numpy as np
 
-from .data import CLASS_NAMES, HALF_WIDTH, IMAGE_SIZE, Side
+from .data import CLASS_NAMES, HALF_WIDTH, Side
 from .explorer import MOST_DRAWS, WHAT_TO_RUN, Choice, Explorer
 from .explorer_drawing import Drawing
 from .explorer_tiles import View, message
