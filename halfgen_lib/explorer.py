@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from .explorer_tiles import Tile, View, error_tile, given_tile
 from .models.base import Completer
 from .pictures import PictureError
 from .runs import Run, RunError, find_run
-from .weights import load_weights, published_weights
+from .weights import WeightsError, load_weights, published_weights
 
 WHAT_TO_RUN = (
     "There is no trained network yet. Run notebook 02_train (or halfgen train) and then this one"
@@ -142,11 +143,13 @@ class Explorer:
 
     def walkers(self) -> list[str]:
         """Return the models that put a code between an encoder and a decoder."""
-        return [
-            name
-            for name in self.models
-            if all(hasattr(self.model(name), part) for part in ("encoder", "decoder"))
-        ]
+        found = []
+        for name in self.models:
+            with suppress(RunError, WeightsError):  # where it is chosen, it is said
+                model = self.model(name)
+                if hasattr(model, "encoder") and hasattr(model, "decoder"):
+                    found.append(name)
+        return found
 
     def walk(
         self, first: tuple[int, int], second: tuple[int, int], name: str, place: float
@@ -172,11 +175,10 @@ class Explorer:
             )
             for image, (label, _) in zip(images[:, 0], (first, second), strict=True)
         ]
-        unseen = join(torch.zeros_like(generated), generated, side)[:, 0]
-        here = Tile(f"at {place:.0%}", unseen[0].numpy(), f"The half generated at {place:.0%}")
+        here = _half(generated[0], f"generated at {place:.0%}")
         strip = [
-            Tile(f"{at:.0%}", half.numpy(), f"The half generated at {at:.0%} of the way")
-            for at, half in zip(places[1:].tolist(), generated[1:, 0], strict=True)
+            _half(half, f"{at:.0%}")
+            for at, half in zip(places[1:].tolist(), generated[1:], strict=True)
         ]
         middle, mean = generated[1 + WALK // 2], (generated[1] + generated[-1]) / 2
         apart = (middle - mean).square().mean().item()
@@ -215,6 +217,10 @@ class Explorer:
                 return self.complete(path, given, name, draws, seed)
             except PictureError as error:
                 raise PictureError(str(error).replace(str(path), title)) from None
+
+
+def _half(half: Tensor, title: str) -> Tile:
+    return Tile(title, half[0].numpy(), f"The half generated on the way: {title}")
 
 
 def mirroring(explorer: Explorer, count: int, given: Side) -> list[tuple[str, float, float]]:

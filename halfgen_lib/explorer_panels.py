@@ -5,7 +5,7 @@ Every panel is plain HTML where no widget can be shown: in a notebook that was r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, get_args
 
 import ipywidgets as widgets
@@ -13,7 +13,7 @@ import numpy as np
 
 from .data import CLASS_NAMES, HALF_WIDTH, Side
 from .explorer import MOST_DRAWS, WHAT_TO_RUN, Choice, Explorer
-from .explorer_drawing import Drawing
+from .explorer_controls import Drawing, Slider
 from .explorer_tiles import View, message
 from .pictures import PictureError
 from .runs import RunError
@@ -23,32 +23,36 @@ CLASSES = [(name, label) for label, name in enumerate(CLASS_NAMES)]
 SHOWN = (PictureError, RunError, WeightsError)  # told in the panel; any other error is a defect
 
 
-class Panel(widgets.VBox):
+class Panel(widgets.HBox):
     """Controls over a picture that follows them at once.
 
     Args:
         controls: in the order in which the keyboard reaches them.
         look: returns what the controls choose.
-        needs: what the panel cannot do without; where it is empty, ``missing`` is said instead.
+        models: the names that can be chosen; where there is none, ``missing`` is said instead.
+        beside: a control that stands left of all others and is reached first.
     """
 
     def __init__(
         self,
         controls: Sequence[widgets.Widget],
         look: Callable[[], View],
-        needs: Sequence[Any],
+        models: Collection[str],
+        *,
         missing: str = WHAT_TO_RUN,
+        beside: widgets.Widget | None = None,
     ):
         self.look = look
         self.picture = widgets.HTML(message(missing))
-        if not needs:
+        if not models:
             super().__init__([self.picture])
             return
-        flow = widgets.Layout(flex_flow="row wrap")
-        super().__init__([widgets.HBox(controls, layout=flow), self.picture])
+        row = widgets.HBox(controls, layout=widgets.Layout(flex_flow="row wrap"))
+        column = widgets.VBox([row, self.picture])
+        super().__init__([beside, column] if beside else [column])
         self.update()
-        for control in controls:
-            if isinstance(control, widgets.ValueWidget):
+        for control in (*controls, *([beside] if beside else [])):
+            if control.has_trait("value"):
                 control.observe(self.update, "value")
 
     def update(self, *_: object) -> None:
@@ -66,7 +70,7 @@ def image_panel(explorer: Explorer, given: Side = "left") -> Panel:
     """Return the panel of one test image: class, image, model, known side, mirror, draws."""
     label, number = _image_controls(explorer, "class", "image")
     model, side = _model(explorer), _side(given)
-    mirror = widgets.ToggleButton(description="mirror the image")
+    mirror = widgets.Checkbox(description="mirror the image", indent=False)
     draws, again, seed = _draws()
 
     def look() -> View:
@@ -96,13 +100,14 @@ def walk_panel(explorer: Explorer) -> Panel:
         return explorer.walk(*pair, model.value, place.value / 100)
 
     controls = [*ends[0], *ends[1], model, place]
-    missing = "None of the networks has an encoder and a decoder: " + WHAT_TO_RUN
-    return Panel(controls, look, names, missing)
+    missing = "No trained network has an encoder and a decoder: train a cae, or publish one."
+    return Panel(controls, look, names, missing=missing if explorer.models else WHAT_TO_RUN)
 
 
 def upload_panel(explorer: Explorer) -> Panel:
     """Return the panel that completes a picture of the reader's own."""
-    file = widgets.FileUpload(description="choose a picture", accept="image/*", multiple=False)
+    width = widgets.Layout(width="max-content")
+    file = widgets.FileUpload(description="choose a picture", accept="image/*", layout=width)
     model, side = _model(explorer), _side("left")
     draws, again, seed = _draws()
 
@@ -135,8 +140,7 @@ def drawing_panel(explorer: Explorer, start: tuple[int, int] = (0, 0)) -> Panel:
         _enable(explorer, model.value, draws, again)
         return explorer.complete(drawing.pixels(), "left", model.value, draws.value, seed[0])
 
-    panel = Panel([drawing, model, draws, again], look, explorer.models)
-    drawing.observe(panel.update, "value")
+    panel = Panel([model, draws, again], look, explorer.models, beside=drawing)
     _draw_again(again, seed, panel)
     return panel
 
@@ -151,13 +155,13 @@ def _dropdown(description: str, options: Sequence[Any], value: Any = None) -> wi
     return widgets.Dropdown(options=options, description=description, style=_STYLE, **chosen)
 
 
-def _slider(description: str, low: int, high: int, value: int) -> widgets.IntSlider:
-    return widgets.IntSlider(value, low, high, description=description, style=_STYLE)
+def _slider(description: str, low: int, high: int, value: int) -> Slider:
+    return Slider(value=value, min=low, max=high, description=description)
 
 
 def _image_controls(
     explorer: Explorer, of_class: str, of_image: str, start: int = 0
-) -> tuple[widgets.Dropdown, widgets.IntSlider]:
+) -> tuple[widgets.Dropdown, Slider]:
     """Return the choice of a class and of an image, as many as the class has."""
     label = _dropdown(of_class, CLASSES, start)
     number = _slider(of_image, 0, explorer.count(start) - 1, 0)
@@ -177,7 +181,7 @@ def _side(given: Side) -> widgets.Dropdown:
     return _dropdown("known side", get_args(Side), given)
 
 
-def _draws() -> tuple[widgets.IntSlider, widgets.Button, list[int]]:
+def _draws() -> tuple[Slider, widgets.Button, list[int]]:
     """Return the number of draws, the button for new ones, and their seed, which it changes."""
     button = widgets.Button(description="draw again")
     return _slider("draws", 1, MOST_DRAWS, 4), button, [0]
