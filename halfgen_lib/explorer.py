@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,8 @@ class Explorer:
         labels = test.labels.numpy()
         self._positions = [np.flatnonzero(labels == label) for label in range(len(CLASS_NAMES))]
         self._loaded: dict[str, Completer] = {}
+        # draws, seed and mirroring change while the completion stays
+        self._both_completed = lru_cache(maxsize=16)(self._complete_both)
 
     def count(self, label: int) -> int:
         """Return the number of test images of a class."""
@@ -99,10 +101,8 @@ class Explorer:
         Raises:
             RunError, WeightsError: if the model cannot be loaded.
         """
-        image = self.image(choice.label, choice.number)
-        both = torch.cat((image, image.flip(-1)))  # what mirroring costs is always known
-        left, right = halves(both, choice.given)
-        completed = self.model(choice.model).predict(left)
+        chosen = (choice.label, choice.number, choice.model, choice.given)
+        left, right, completed = self._both_completed(*chosen)
         errors = mse_per_image(completed, right).tolist()
         shown = slice(1, 2) if choice.mirrored else slice(0, 1)
         left, right, completed = left[shown], right[shown], completed[shown]
@@ -119,6 +119,15 @@ class Explorer:
         )
         drawn = [self._drawn(choice, left, right)] if self.draws(choice.model) else []
         return View([first, *drawn], self._words(choice, *errors))
+
+    def _complete_both(self, label: int, number: int, model: str, given: Side) -> list[Tensor]:
+        """Return left, right and completed halves (2, 1, 28, 14): the image's, its mirror image's.
+
+        Both at once, so that what mirroring costs is always known.
+        """
+        image = self.image(label, number)
+        left, right = halves(torch.cat((image, image.flip(-1))), given)
+        return [left, right, self.model(model).predict(left)]
 
     def _drawn(self, choice: Choice, left: Tensor, right: Tensor) -> list[Tile]:
         generator = torch.Generator().manual_seed(choice.seed)

@@ -1,6 +1,6 @@
-"""Two controls that ipywidgets lacks: a grid to draw on, and a slider that a screen reader names.
+"""What ipywidgets lacks: a grid to draw on, a slider with a name, keys that stay in a panel.
 
-Both work with a pointer and with the keys.
+Both controls work with a pointer and with the keys.
 """
 
 from __future__ import annotations
@@ -41,6 +41,12 @@ class Slider(anywidget.AnyWidget):
         self.value = min(self.value, change["new"])
 
 
+class Keys(anywidget.AnyWidget):
+    """Nothing to see: keeps keys within the element of class ``halfgen-panel`` around it."""
+
+    _esm = TEMPLATES / "keys.js"
+
+
 class Drawing(anywidget.AnyWidget):
     """A left half to draw on.
 
@@ -49,7 +55,7 @@ class Drawing(anywidget.AnyWidget):
     """
 
     _esm = TEMPLATES / "drawing.js"
-    value = traitlets.Bytes().tag(sync=True)
+    value = traitlets.Bytes().tag(sync=True, from_json=lambda sent, _: bytes(sent))
     start = traitlets.Bytes().tag(sync=True)
     rows = traitlets.Int(IMAGE_SIZE).tag(sync=True)
     columns = traitlets.Int(HALF_WIDTH).tag(sync=True)

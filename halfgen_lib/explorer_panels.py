@@ -13,13 +13,14 @@ import numpy as np
 
 from .data import CLASS_NAMES, HALF_WIDTH, Side
 from .explorer import MOST_DRAWS, WHAT_TO_RUN, Choice, Explorer
-from .explorer_controls import Drawing, Slider
+from .explorer_controls import Drawing, Keys, Slider
 from .explorer_tiles import View, message
 from .pictures import PictureError
 from .runs import RunError
 from .weights import WeightsError
 
 CLASSES = [(name, label) for label, name in enumerate(CLASS_NAMES)]
+_SNUG = widgets.Layout(width="max-content")
 SHOWN = (PictureError, RunError, WeightsError)  # told in the panel; any other error is a defect
 
 
@@ -47,9 +48,11 @@ class Panel(widgets.HBox):
         if not models:
             super().__init__([self.picture])
             return
-        row = widgets.HBox(controls, layout=widgets.Layout(flex_flow="row wrap"))
-        column = widgets.VBox([row, self.picture])
+        flow = widgets.Layout(flex_flow="row wrap", grid_gap="4px 20px", margin="0 0 10px 0")
+        row = widgets.HBox(controls, layout=flow)
+        column = widgets.VBox([row, self.picture, Keys()])
         super().__init__([beside, column] if beside else [column])
+        self.add_class("halfgen-panel")
         self.update()
         for control in (*controls, *([beside] if beside else [])):
             if control.has_trait("value"):
@@ -70,7 +73,7 @@ def image_panel(explorer: Explorer, given: Side = "left") -> Panel:
     """Return the panel of one test image: class, image, model, known side, mirror, draws."""
     label, number = _image_controls(explorer, "class", "image")
     model, side = _model(explorer), _side(given)
-    mirror = widgets.Checkbox(description="mirror the image", indent=False)
+    mirror = widgets.Checkbox(description="mirror the image", indent=False, layout=_SNUG)
     draws, again, seed = _draws()
 
     def look() -> View:
@@ -106,8 +109,7 @@ def walk_panel(explorer: Explorer) -> Panel:
 
 def upload_panel(explorer: Explorer) -> Panel:
     """Return the panel that completes a picture of the reader's own."""
-    width = widgets.Layout(width="max-content")
-    file = widgets.FileUpload(description="choose a picture", accept="image/*", layout=width)
+    file = widgets.FileUpload(description="choose a picture", accept="image/*", layout=_SNUG)
     model, side = _model(explorer), _side("left")
     draws, again, seed = _draws()
 
@@ -147,12 +149,13 @@ def drawing_panel(explorer: Explorer, start: tuple[int, int] = (0, 0)) -> Panel:
 
 # ---- the controls: each with a description, which is its name for a screen reader
 
-_STYLE = {"description_width": "max-content"}
-
 
 def _dropdown(description: str, options: Sequence[Any], value: Any = None) -> widgets.Dropdown:
     chosen = {} if value is None else {"value": value}
-    return widgets.Dropdown(options=options, description=description, style=_STYLE, **chosen)
+    style = {"description_width": "max-content"}
+    return widgets.Dropdown(
+        options=options, description=description, style=style, layout=_SNUG, **chosen
+    )
 
 
 def _slider(description: str, low: int, high: int, value: int) -> Slider:

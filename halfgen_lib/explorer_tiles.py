@@ -47,7 +47,9 @@ class View:
             f'<div style="display:flex;flex-wrap:wrap;gap:12px">{"".join(map(_figure, row))}</div>'
             for row in self.rows
         )
-        return rows + "".join(f"<p>{escape(sentence)}</p>" for sentence in self.words)
+        return rows + "".join(
+            f'<p style="margin:2px 0">{escape(sentence)}</p>' for sentence in self.words
+        )
 
 
 def message(text: str) -> str:
@@ -88,7 +90,7 @@ def error_tile(completed: Tensor, truth: Tensor) -> Tile:
         f"Map of the error: on the whole {lean}, worst in row {where[0] + 1} of {IMAGE_SIZE},"
         f" column {where[1] + 1}"
     )
-    return Tile("error (orange: too bright, blue: too dark)", colours, alt)
+    return Tile("error", colours, alt)
 
 
 def _figure(tile: Tile) -> str:

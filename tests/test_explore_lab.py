@@ -24,7 +24,7 @@ from halfgen_lib.weights import publish_weights
 ROOT = project_root()
 NOTEBOOK = "08_explore.ipynb"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-PATIENCE = 180  # seconds for one step: a machine may be busy
+PATIENCE = 60  # seconds for one step: a machine may be busy
 FOLDERS = (
     "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR",
     "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR",

@@ -25,8 +25,6 @@ function render({ model, el }) {
   const restart = element("button", { type: "button" }, "start again");
   const status = element("span", { role: "status" });
   const help = element("span", {}, "press and drag; or arrow keys, space paints, x erases");
-  // JupyterLab acts on keys such as the arrows and x where this is not set
-  el.setAttribute("data-lm-suppress-shortcuts", "true");
   el.append(
     canvas,
     element("div", { style: "display:flex; gap:8px; flex-wrap:wrap; max-width:340px" },

@@ -1,15 +1,15 @@
 // A slider that the browser itself makes: its label is its name for a screen reader, and all keys
 // of a slider work. (ipywidgets' own slider has no name.)
 function render({ model, el }) {
-  const label = document.createElement("label"), input = document.createElement("input");
-  const shown = document.createElement("output");
-  label.append(model.get("description") + " ", input);
-  Object.assign(label.style, { display: "flex", gap: "4px", alignItems: "center" });
-  Object.assign(el.style, { display: "flex", gap: "4px", alignItems: "center", margin: "2px" });
+  const row = document.createElement("div"), input = document.createElement("input");
+  const label = document.createElement("label"), shown = document.createElement("span");
+  Object.assign(row.style, { display: "flex", gap: "6px", alignItems: "center", margin: "2px" });
+  Object.assign(label.style, { display: "flex", gap: "6px", alignItems: "center" });
+  label.append(model.get("description"), input);
   input.type = "range";
-  shown.style.minWidth = "2.5em";
-  el.setAttribute("data-lm-suppress-shortcuts", "true"); // or JupyterLab acts on the arrow keys
-  el.append(label, shown);
+  shown.setAttribute("aria-hidden", "true"); // the slider itself says its value
+  row.append(label, shown);
+  el.append(row);
 
   function follow() {
     input.min = model.get("min");
