@@ -48,8 +48,8 @@ class Panel(widgets.HBox):
         if not models:
             super().__init__([self.picture])
             return
-        flow = widgets.Layout(flex_flow="row wrap", grid_gap="4px 20px", margin="0 0 10px 0")
-        row = widgets.HBox(controls, layout=flow)
+        flow = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "4px 20px"}
+        row = widgets.HBox(controls, layout=widgets.Layout(margin="0 0 10px 0", **flow))
         column = widgets.VBox([row, self.picture, Keys()])
         super().__init__([beside, column] if beside else [column])
         self.add_class("halfgen-panel")

@@ -15,6 +15,7 @@ from torch import Tensor
 from .data import IMAGE_SIZE, Side, halves, join
 
 SCALE = 5  # edge of the square that shows a pixel
+FRAME = "outline:1px solid #888"  # a white map of errors has an edge, too
 UNKNOWN = np.array([0.72, 0.78, 0.86])  # no grey: nobody takes it for a part of the picture
 OVER, UNDER = np.array([0.84, 0.37, 0.0]), np.array([0.0, 0.45, 0.70])  # of Okabe and Ito's palette
 
@@ -44,7 +45,7 @@ class View:
     def html(self) -> str:
         """Return the pictures in their rows, each an image with its description, and the words."""
         rows = "".join(
-            f'<div style="display:flex;flex-wrap:wrap;gap:12px">{"".join(map(_figure, row))}</div>'
+            f'<div style="display:flex;flex-wrap:wrap;gap:4px">{"".join(map(_figure, row))}</div>'
             for row in self.rows
         )
         return rows + "".join(
@@ -97,8 +98,8 @@ def _figure(tile: Tile) -> str:
     height, width = (SCALE * edge for edge in tile.pixels.shape[:2])
     source = base64.b64encode(png(tile.pixels)).decode()
     image = (
-        f'<img alt="{escape(tile.alt)}" width="{width}" height="{height}"'
+        f'<img alt="{escape(tile.alt)}" width="{width}" height="{height}" style="{FRAME}"'
         f' src="data:image/png;base64,{source}">'
     )
     caption = f'<figcaption style="line-height:1.3">{escape(tile.title)}</figcaption>'
-    return f'<figure style="margin:0 0 8px;width:{max(width, 70)}px">{image}{caption}</figure>'
+    return f'<figure style="margin:0 0 8px;width:{max(width, 70) + 12}px">{image}{caption}</figure>'
