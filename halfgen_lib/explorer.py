@@ -189,14 +189,7 @@ class Explorer:
             _half(half, f"{at:.0%}")
             for at, half in zip(places[1:].tolist(), generated[1:], strict=True)
         ]
-        middle, mean = generated[1 + WALK // 2], (generated[1] + generated[-1]) / 2
-        apart = (middle - mean).square().mean().item()
-        ends_apart = (generated[1] - generated[-1]).square().mean().item()
-        words = (
-            f"Half-way, the walk differs from a cross-fade of its ends by an MSE of {apart:.4f};"
-            f" the ends differ by {ends_apart:.4f}."
-        )
-        return View([[ends[0], here, ends[1]], strip], [words])
+        return View([[ends[0], here, ends[1]], strip], [_cross_fade_words(generated[1:])])
 
     def complete(self, picture: Any, given: Side, name: str, draws: int, seed: int) -> View:
         """Complete a picture that is not in the data set; see :func:`completion.complete`.
@@ -230,6 +223,17 @@ class Explorer:
 
 def _half(half: Tensor, title: str) -> Tile:
     return Tile(title, half[0].numpy(), f"The half generated on the way: {title}")
+
+
+def _cross_fade_words(walked: Tensor) -> str:
+    """Say how far the middle of a walk is from the mean of its ends."""
+    first, middle, last = walked[0], walked[len(walked) // 2], walked[-1]
+    apart = (middle - (first + last) / 2).square().mean().item()
+    ends_apart = (first - last).square().mean().item()
+    return (
+        f"Half-way, the walk differs from a cross-fade of its ends by an MSE of {apart:.4f};"
+        f" the ends differ by {ends_apart:.4f}."
+    )
 
 
 def mirroring(explorer: Explorer, count: int, given: Side) -> list[tuple[str, float, float]]:

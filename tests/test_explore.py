@@ -2,6 +2,7 @@
 
 import io
 import re
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -212,14 +213,8 @@ def test_what_cannot_be_used_is_said_in_the_panel(explorer):
     panel = upload_panel(explorer)
     assert "Choose a picture" in panel.picture.value
     file = {"name": "<b>.txt", "type": "", "size": 1, "content": memoryview(b"x")}
-    controls_of(panel)["choose a picture"].value = (file | {"last_modified": _now()},)
+    controls_of(panel)["choose a picture"].value = (file | {"last_modified": datetime.now(UTC)},)
     assert 'role="alert">&lt;b&gt;.txt is not a picture' in panel.picture.value
-
-
-def _now():
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC)
 
 
 def test_without_weights_it_says_what_to_run(sample, networks):

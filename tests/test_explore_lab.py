@@ -24,7 +24,7 @@ from halfgen_lib.weights import publish_weights
 ROOT = project_root()
 NOTEBOOK = "08_explore.ipynb"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-PATIENCE = 60  # seconds for one step: a machine may be busy
+PATIENCE = 120  # seconds for one step: a machine may be busy
 FOLDERS = (
     "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR",
     "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR",
@@ -90,7 +90,9 @@ def address(tiny_config, sample, tmp_path_factory):
     for name in ("cae", "cvae"):
         config = tiny_config(epochs=1, model=name, model_settings=SMALL[name])
         run = fit(config, sample, runs_dir=folder / "trained", quiet=True)
-        publish_weights(run, name, folder / "weights")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HALFGEN_WEIGHTS", str(folder / "weights"))
+            publish_weights(run, name)
     notebook = nbformat.read(ROOT / "notebooks" / NOTEBOOK, 4)
     parameters = notebook.cells[1]
     parameters.source = parameters.source.replace('data: str = "full"', 'data: str = "sample"')
@@ -203,9 +205,9 @@ def test_it_works_with_the_keyboard_alone(page, screenshots):
     for key in ("ArrowDown", "ArrowLeft"):
         page.keyboard.press(key)
     assert "row 16, column 7" in drawing.get_by_role("status").inner_text()
-    changes(page, drawing, lambda: page.keyboard.press("x"))
     changes(page, drawing, lambda: page.keyboard.press("Space"))
     assert drawing.get_by_role("status").inner_text().endswith("grey 255")
+    changes(page, drawing, lambda: page.keyboard.press("x"))
     assert page.locator(".jp-Cell").count() == cells  # x would have cut one
     drawing.screenshot(path=screenshots / "explore-drawing.png")
 
