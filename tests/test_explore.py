@@ -147,7 +147,7 @@ def test_models_are_the_published_ones_and_the_last_run(tiny_config, sample, tmp
     assert damaged.walkers() == [other.run_id]
     with pytest.raises(WeightsError, match="is missing"):
         damaged.model("cae")
-    assert "is missing: restore it" in image_panel(damaged).picture.value
+    assert "is missing; restore it" in image_panel(damaged).picture.value
 
 
 # ---- the panels, without a browser
