@@ -16,7 +16,7 @@ from typing import Literal
 
 from .config import RunConfig
 from .data import load
-from .provenance import code_hash
+from .provenance import is_current
 from .results import Record, ResultsError, add_record, read_results, record_of, results_path
 from .runs import Run, RunError, default_runs_dir
 from .settings import known
@@ -121,11 +121,10 @@ def _pending(configs: list[RunConfig], path: Path, repeat_stale: bool) -> list[R
     published = {record.config_hash: record for record in results.records.values()}
     pending, stale = [], 0
     for config in configs:
-        now = code_hash(config.model)
         record = published.get(config.hash())
-        if record is None or (repeat_stale and record.code_hash != now):
+        if record is None or (repeat_stale and not is_current(record.code_hash, config.model)):
             record = _finished(config) or record
-        if record and record.code_hash != now:
+        if record and not is_current(record.code_hash, config.model):
             stale += 1
             record = None if repeat_stale else record
         if record is None:
@@ -151,8 +150,8 @@ def _finished(config: RunConfig) -> Record | None:
                     found.append(record_of(Run(directory)))
             except (RunError, ResultsError, KeyError) as error:
                 print(f"{directory.name} is damaged and is not used: {error}", flush=True)
-    now = code_hash(config.model)
-    return min(found, key=lambda record: record.code_hash != now, default=None)
+    by_age = sorted(found, key=lambda record: not is_current(record.code_hash, config.model))
+    return next(iter(by_age), None)
 
 
 # ---- in this process
@@ -187,9 +186,9 @@ def train_here(configs: list[RunConfig], *, keep_weights: bool = False) -> Outco
 
 def _forget_other_code(run: Run, config: RunConfig) -> None:
     """Remove a run that other library code made: it would be used as it is, or go on mixed."""
-    if (run.directory / "config.json").exists() and run.record["code_hash"] != code_hash(
-        config.model
-    ):
+    if not (run.directory / "config.json").exists():
+        return
+    if not is_current(run.record["code_hash"], config.model):
         with run.locked():
             shutil.rmtree(run.directory)
 

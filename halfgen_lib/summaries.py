@@ -9,7 +9,7 @@ from typing import Any
 
 from .config import SCHEMA_VERSION, RunConfig
 from .models import MODELS
-from .provenance import code_hash
+from .provenance import is_current
 from .results import Record
 from .variants import STUDIES, VARIANTS, members
 
@@ -53,7 +53,7 @@ def staleness(record: Record) -> str:
         return "no longer allowed"
     if expected.hash() != record.config_hash:
         return "made with other settings"
-    return "made with other library code" if code_hash(model) != record.code_hash else ""
+    return "" if is_current(record.code_hash, model) else "made with other library code"
 
 
 @dataclass(frozen=True)

@@ -101,3 +101,12 @@ def test_the_code_hash_sees_statements_and_not_words(tmp_path):
     module.write_text("def f(x):\n    return x + 2\n")
     assert provenance._statements(module) != before
     assert len(provenance.code_hash("cae")) == 10
+
+
+def test_older_code_that_computes_the_same_is_current_and_other_code_is_not(monkeypatch):
+    now = provenance.code_hash("cae")
+    monkeypatch.setattr(provenance, "SAME_CODE", {"0" * 10: now, "1" * 10: "2" * 10})
+    assert provenance.is_current(now, "cae") and provenance.is_current("0" * 10, "cae")
+    assert not provenance.is_current("1" * 10, "cae")
+    assert not provenance.is_current("2" * 10, "cae")
+    assert not provenance.is_current("0" * 10, "unet")

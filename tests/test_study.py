@@ -6,7 +6,16 @@ import sys
 
 import pytest
 
-from halfgen_lib import cli, config, results, study, study_figures, summaries, variants
+from halfgen_lib import (
+    cli,
+    config,
+    provenance,
+    results,
+    study,
+    study_figures,
+    summaries,
+    variants,
+)
 from halfgen_lib.config import RunConfig, identity_hash
 from halfgen_lib.data import load, split
 from halfgen_lib.models import MODELS
@@ -201,8 +210,7 @@ def test_a_failed_run_is_named_and_does_not_stop_the_others(few, monkeypatch):
 def test_stale_runs_are_kept_and_flagged_until_they_are_asked_for(few, monkeypatch, capsys):
     trained = counted(monkeypatch)
     run_study(plan(seeds=1, data="sample"))
-    for module in (study, summaries):
-        monkeypatch.setattr(module, "code_hash", lambda _: "0123456789")
+    monkeypatch.setattr(provenance, "code_hash", lambda _: "0123456789")
     records = run_study(plan(seeds=1, data="sample"))
     assert "2 finished runs were made with other library code and stay" in capsys.readouterr().out
     assert set(map(staleness, records)) == {"made with other library code"} and len(trained) == 2
