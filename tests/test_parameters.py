@@ -40,6 +40,8 @@ from pydantic import Field, model_validator
 from halfgen_lib.parameters import read_parameters
 from halfgen_lib.settings import Settings
 """
+# read here, once: two threads that parse Python at once break it (CPython 3.11, issue 106905)
+SCHEMA = IMPORTS + inspect.getsource(Parameters)
 CELL = parameters_cell(Parameters)
 CHECK = "parameters = read_parameters(Parameters, globals())"
 TAKES = "This notebook takes: epochs, lr, flag, given, sizes, name, limit"
@@ -103,7 +105,7 @@ def write_notebook(folder: Path, case: Case, work: str) -> list[str]:
     # a whole path: the working directory is the process's, and two runs share one here
     work = work.replace("TRAINED", repr(str(folder / "trained")))
     parameters = new_code_cell(case.cell, metadata={"tags": list(case.tags)})
-    schema = new_code_cell(IMPORTS + inspect.getsource(Parameters))
+    schema = new_code_cell(SCHEMA)
     cells = [schema, parameters, new_code_cell(CHECK), new_code_cell(work)]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "in.ipynb")
