@@ -98,7 +98,7 @@ def test_lab_is_for_this_machine_and_its_token(tmp_path, check):
     with check("network: JupyterLab"), (tmp_path / "log").open("w") as log:
         lab = subprocess.Popen([*words, *extra], cwd=ROOT, env=os.environ | own, stderr=log)
         try:
-            info = wait_for_server(tmp_path / "runtime", lab)
+            info = wait_for_server(tmp_path / "r", lab)
             listening = [c.laddr.ip for c in psutil.Process(lab.pid).net_connections("tcp")
                          if c.status == "LISTEN"]  # fmt: skip
             assert listening and set(listening) <= {"127.0.0.1", "::1"}

@@ -139,7 +139,12 @@ def test_a_report_that_is_stopped(kind, report, fault):
     root, good, chosen = report
     with fault(SUBJECT):
         call = subprocess.Popen(
-            command(root, LONG), start_new_session=True, stderr=subprocess.PIPE, text=True
+            command(root, LONG),
+            start_new_session=True,
+            stderr=subprocess.PIPE,
+            text=True,
+            # what a script starts in the background inherits deaf ears for Ctrl-C
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         wait_for(lambda: training_process(root, chosen))
         (os.killpg if kind == "SIGINT" else os.kill)(call.pid, signal.Signals[kind])
