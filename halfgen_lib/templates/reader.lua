@@ -273,7 +273,7 @@ local function gallery(pages)
       local pieces = { pandoc.Span({ pandoc.Str(strip.name) }), img }
       blocks:insert(pandoc.Div({ pandoc.Plain(pieces) }, pandoc.Attr("", { "strip" })))
     end
-    return pandoc.Div(blocks, pandoc.Attr("", { "page" }, { role = "group", ["aria-label"] = page.title }))
+    return pandoc.Div(blocks, pandoc.Attr("", { "page" }, { { "role", "group" }, { "aria-label", page.title } }))
   end)
 end
 
