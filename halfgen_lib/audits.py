@@ -9,6 +9,7 @@ import torch
 
 from .data import CLASS_NAMES, Dataset, Images, to_unit
 from .evaluation import bootstrap, halves_mse
+from .realism import nearest_rms
 from .runs import Run
 from .symmetry import class_means, faces_as_its_class
 
@@ -42,13 +43,8 @@ def nearest_distance(images: Images, others: Images, *, chunk: int = 500) -> np.
     Returns:
         (N,) in [0, 1]; 0 for an exact copy.
     """
-    reference = to_unit(others.images).flatten(1)
-    squared = reference.square().sum(1)
-    nearest = []
-    for part in to_unit(images.images).flatten(1).split(chunk):
-        best = (squared - 2 * part @ reference.T).argmin(1)
-        nearest.append((part - reference[best]).square().mean(1).sqrt())
-    return torch.cat(nearest).double().numpy()
+    rows, reference = (to_unit(part.images).flatten(1) for part in (images, others))
+    return nearest_rms(rows, reference, chunk=chunk)
 
 
 def audit_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:

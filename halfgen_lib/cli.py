@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     analyse.add_argument(
         "--beyond",
         nargs="?",
-        const="default,unet,cvae,gan,flow",
+        const="all",
         metavar="A,B",
         help="the networks beyond the seed instead (trains them if need be), or these of them",
     )
@@ -170,10 +170,10 @@ def _classifier(arguments: argparse.Namespace, _: list[str]) -> None:
 
 def _analyse(arguments: argparse.Namespace, _: list[str]) -> None:
     from .analyses import analyse
-    from .beyond import analyse_beyond
+    from .beyond import NETWORKS, analyse_beyond
 
     if arguments.beyond:
-        names = arguments.beyond.split(",")
+        names = [*NETWORKS] if arguments.beyond == "all" else arguments.beyond.split(",")
         print(analyse_beyond(arguments.data, names, seeds=arguments.seeds))
         return
     for path in analyse(arguments.data):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -13,9 +14,10 @@ from collections.abc import Iterable
 from importlib.metadata import distributions
 from pathlib import Path
 
+from .files import write_atomic
 from .provenance import project_root
 from .results import results_path
-from .runs import CURRENT, current_run_id, default_runs_dir, write_atomic
+from .runs import CURRENT, current_run_id, default_runs_dir
 
 # the core experiment; the longer studies show published results
 NOTEBOOKS = ("01_data_exploration", "02_train", "03_reconstruction_grid", "04_loss_curves")
@@ -48,7 +50,11 @@ def run_notebook(source: Path, target: Path, arguments: list[str]) -> None:
     command += ["--cwd", str(source.parent), "--no-progress-bar", "--log-level", "ERROR"]
     command += ["--stdout-file", "-", *arguments]
     environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    result = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        result = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
+    except BaseException:  # we are stopped: papermill is killed, maybe as it was writing
+        _drop_if_cut_off(unfinished)
+        raise
     if result.returncode:
         sys.stderr.write(result.stderr)
         why = f"{source.name} failed (papermill's exit code {result.returncode})"
@@ -75,13 +81,21 @@ def _unfinished(target: Path) -> Path:
     return target.with_name(f".{target.stem}.unfinished{target.suffix}")
 
 
+def _drop_if_cut_off(unfinished: Path) -> None:
+    """Remove a notebook whose writing ended midway, on a full disk or by a kill: it says nothing.
+
+    An empty file and no file are no JSON either.
+    """
+    try:
+        json.loads(unfinished.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        unfinished.unlink(missing_ok=True)
+
+
 def _left_behind(unfinished: Path, earlier: Path) -> str:
-    """Say what a failed step has left; an empty file, a full disk's, is removed."""
-    said = ""
-    if unfinished.is_file() and not unfinished.stat().st_size:
-        unfinished.unlink()
-    elif unfinished.is_file():
-        said = f"; how far it came is in {unfinished}"
+    """Say what a failed step has left."""
+    _drop_if_cut_off(unfinished)
+    said = f"; how far it came is in {unfinished}" if unfinished.is_file() else ""
     return said + (f"; the result before it was kept as {earlier}" if earlier.is_file() else "")
 
 

@@ -150,8 +150,9 @@ def _finished(config: RunConfig) -> Record | None:
                     found.append(record_of(Run(directory)))
             except (RunError, ResultsError, KeyError) as error:
                 print(f"{directory.name} is damaged and is not used: {error}", flush=True)
-    by_age = sorted(found, key=lambda record: not is_current(record.code_hash, config.model))
-    return next(iter(by_age), None)
+    return min(
+        found, key=lambda record: not is_current(record.code_hash, config.model), default=None
+    )
 
 
 # ---- in this process

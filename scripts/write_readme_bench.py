@@ -4,8 +4,9 @@ Usage: python scripts/write_readme_bench.py
 """
 
 from halfgen_lib.bench.tables import readme_with_benches
+from halfgen_lib.files import write_atomic
 from halfgen_lib.provenance import project_root
-from halfgen_lib.runs import read_json, write_atomic
+from halfgen_lib.runs import read_json
 
 
 def main() -> None:

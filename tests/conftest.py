@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from halfgen_lib.config import RunConfig
-from halfgen_lib.data import load
+from halfgen_lib.data import halves, load, to_unit
 
 # two test processes share two cores, and the networks here are tiny: threads would only wait
 torch.set_num_threads(1)
@@ -30,6 +30,18 @@ def sample():
     whole = load("sample")
     few = torch.arange(200)
     return replace(whole, train=whole.train.select(few), test=whole.test.select(few[:100]))
+
+
+@pytest.fixture(scope="session")
+def train(sample):
+    """Left and right halves of the sample's training images, in [0, 1]."""
+    return halves(to_unit(sample.train.images))
+
+
+@pytest.fixture(scope="session")
+def test(sample):
+    """Left and right halves of the sample's test images, in [0, 1]."""
+    return halves(to_unit(sample.test.images))
 
 
 @pytest.fixture(scope="session")

@@ -26,16 +26,6 @@ every = pytest.mark.parametrize("kind", BASELINES.values(), ids=BASELINES)
 
 
 @pytest.fixture(scope="module")
-def train(sample):
-    return halves(to_unit(sample.train.images))
-
-
-@pytest.fixture(scope="module")
-def test(sample):
-    return halves(to_unit(sample.test.images))
-
-
-@pytest.fixture(scope="module")
 def affine_pairs():
     """500 left halves, and right halves that an affine map of rank 5 makes of them."""
     generator = torch.Generator().manual_seed(0)

@@ -19,6 +19,7 @@ def made(sample, tmp_path_factory):
         small = RunConfig(
             model=config.model,
             variant=config.variant,
+            seed=config.seed,
             data="sample",
             model_settings=SMALL[config.model],
             epochs=1,
@@ -33,14 +34,14 @@ def made(sample, tmp_path_factory):
         looking, _ = classifier.train_classifier(sample.train, sample.test, epochs=1)
         record = {"sha256": "0", "test_accuracy": {}}
         patch.setattr(generative, "load_classifier", lambda half=False: (looking, record))
-        path = analyse_beyond("sample", images=20)
+        path = analyse_beyond("sample", images=20, seeds=2)
         return analyses.published(path.stem)
 
 
 def test_every_network_has_its_row_beside_the_baselines(made):
     assert json.loads(json.dumps(made, allow_nan=False)) == made
     titles = [method["title"] for method in made["methods"].values()]
-    assert titles[-len(NETWORKS) :] == list(NETWORKS.values()) and "donor" in titles
+    assert titles[-len(NETWORKS) - 1 :] == [*NETWORKS.values(), "2 U-Nets"] and "donor" in titles
     assert "ridge" in titles and "k nearest" in titles
     assert {name for name, row in made["methods"].items() if row["draws"] > 1} == {
         "donor",
@@ -51,6 +52,13 @@ def test_every_network_has_its_row_beside_the_baselines(made):
     assert set(made["runs"]) == set(NETWORKS)
     assert made["runs"]["flow"]["run_id"].startswith("flow-flow-seed0-")
     assert made["runs"]["unet"]["test_mse"]["count"] == 100
+
+
+def test_u_nets_of_more_seeds_are_averaged_and_tell_of_the_floor(made):
+    assert made["methods"]["ensemble"]["title"] == "2 U-Nets"
+    assert made["floor"]["ensemble"]["count"] == 2
+    averaged, single = (made["methods"][name]["mse"]["mean"] for name in ("ensemble", "unet"))
+    assert averaged != single
 
 
 def test_the_likelihood_rises_with_the_codes(made):

@@ -7,23 +7,12 @@ import pytest
 import torch
 
 from halfgen_lib import floor, realism
-from halfgen_lib.data import halves, to_unit
 from halfgen_lib.donor import Donor
 
 
 @pytest.fixture
 def normal(generator):
     return lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-
-@pytest.fixture(scope="module")
-def train(sample):
-    return halves(to_unit(sample.train.images))
-
-
-@pytest.fixture(scope="module")
-def test(sample):
-    return halves(to_unit(sample.test.images))
 
 
 # --- Frechet distance ----------------------------------------------------------------------------

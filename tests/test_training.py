@@ -10,9 +10,10 @@ from conftest import SMALL
 
 from halfgen_lib import training
 from halfgen_lib.data import Splits, batches, halves, split, to_unit
+from halfgen_lib.files import write_atomic
 from halfgen_lib.models import build_model
 from halfgen_lib.objectives import LOSSES
-from halfgen_lib.runs import Run, RunError, choose_run, find_run, write_atomic
+from halfgen_lib.runs import Run, RunError, choose_run, find_run
 from halfgen_lib.training import Trainer, TrainingError, choose_device, fit
 
 

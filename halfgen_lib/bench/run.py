@@ -9,20 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..config import RunConfig
 from ..data import Splits, halves, load, split, to_unit
 from ..models import build_model
-from ..objectives import LOSSES, build_optimizer
 from ..provenance import provenance
 from ..results import results_path
 from ..runs import write_json
-from ..training import train_epoch
 from .machine import describe
 from .measures import (
     epoch_floor,
@@ -32,7 +28,7 @@ from .measures import (
     measure_startup,
 )
 from .plan import Plan
-from .scaling import cost_of_images, cost_of_pixels
+from .scaling import cost_of_images, cost_of_pixels, default_epoch
 from .speedrun import measure_target
 from .work import count_launches, count_work
 
@@ -85,13 +81,10 @@ def count_floor(plan: Plan, splits: Splits, device: torch.device, machine: Value
     few = splits.train.select(torch.arange(min(plan.batch_size, len(splits.train)))).to(device)
     pair = halves(to_unit(few.images))
     work = count_work(model, pair[0][:2])
-    config = RunConfig()
-    rule = (config.learning_rate, config.weight_decay, config.momentum)
-    optimizer = build_optimizer(config.optimizer, model.parameters(), *rule)
-    loss = partial(model.loss, criterion=LOSSES[config.loss])
+    train = default_epoch(model)
     return {
         "macs": work.forward_flops // 2,
-        "launches": count_launches(lambda: train_epoch(model, [pair], loss, optimizer), device),
+        "launches": count_launches(lambda: train([pair]), device),
         **epoch_floor(work, plan, splits, machine),
     }
 

@@ -40,7 +40,7 @@ def cost_of_images(
         ``slope``, and ``points``: one {images, epoch_seconds} for each of ``counts``.
     """
     model = build_model("cae", {}).to(device)
-    train = _trainer(model)
+    train = default_epoch(model)
     points = []
     for count in counts:
         few = images.select(torch.arange(count)).to(device)
@@ -71,7 +71,7 @@ def cost_of_pixels(
         with _half_shape(*pairs[0][0].shape[2:]):
             model = build_model("cae", {}).to(device)
         work = count_work(model, pairs[0][0][:2])
-        train = _trainer(model)
+        train = default_epoch(model)
         seconds = seconds_of(partial(train, pairs), device, REPEATS)
         points.append(
             {
@@ -88,7 +88,7 @@ def cost_of_pixels(
     return {"slope": exponent, "batch_size": batch_size, "steps": STEPS, "points": points}
 
 
-def _trainer(model: ConvAutoencoder) -> Callable[[Pairs], float]:
+def default_epoch(model: ConvAutoencoder) -> Callable[[Pairs], float]:
     """Return the library's epoch over given pairs, with the default recipe."""
     config = RunConfig()
     rule = (config.learning_rate, config.weight_decay, config.momentum)

@@ -20,7 +20,7 @@ Values = dict[str, Any]
 
 SPEEDRUN: dict[str, Any] = {
     "epochs": 1,
-    "train_size": 15_000,
+    "train_size": 20_000,
     "batch_size": 64,
     "learning_rate": 4e-3,
     "momentum": 0.7,

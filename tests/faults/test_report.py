@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -153,6 +154,25 @@ def test_a_report_that_is_stopped(kind, report, fault):
         check_report(root, good, chosen)
         run = next(Run(d) for d in (root / "runs").glob("cae-*") if d != chosen.directory)
         wait_for(lambda: is_free(run))  # nobody goes on training
+
+
+@pytest.mark.parametrize("written", ["", '{"cells": [{"cell'])
+def test_a_report_that_is_stopped_while_a_notebook_is_written(written, report, monkeypatch, fault):
+    root, good, chosen = report
+
+    def stopped(command, **_):
+        Path(command[4]).write_text(written)  # where papermill writes
+        raise KeyboardInterrupt
+
+    with fault(SUBJECT):
+        monkeypatch.setattr(pipeline.subprocess, "run", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.make_report(LONG, root=root)
+        assert not list(root.rglob(".*.unfinished.ipynb"))
+        assert (
+            find_run() == chosen
+            and good["02_train.ipynb"] in contents(root / "report" / "build").values()
+        )
 
 
 def is_free(run):
