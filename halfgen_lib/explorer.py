@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .completion import Completion, complete
+from .completion import right_halves
 from .data import CLASS_NAMES, Images, Side, halves, join, load, to_unit
 from .evaluation import mse_per_image
-from .explorer_tiles import Tile, View, error_tile, given_tile
+from .explorer_tiles import Tile, View, awaited, error_tile, given_tile
 from .models.base import Completer
-from .pictures import PictureError
+from .pictures import PictureError, to_pose
 from .runs import Run, RunError, find_run
 from .weights import WeightsError, load_weights, published_weights
 
@@ -98,6 +98,8 @@ class Explorer:
     def view(self, choice: Choice) -> View:
         """Complete a test image: given, completed, truth and error; below them draws, if any.
 
+        The draws, which may take a while, are in the whole of the view.
+
         Raises:
             RunError, WeightsError: if the model cannot be loaded.
         """
@@ -117,8 +119,13 @@ class Explorer:
             Tile("truth", truth.numpy(), f"The whole {name}"),
             error_tile(whole, truth),
         )
-        drawn = [self._drawn(choice, left, right)] if self.draws(choice.model) else []
-        return View([first, *drawn], self._words(choice, *errors))
+        words = self._words(choice, *errors)
+        if not self.draws(choice.model):
+            return View([first], words)
+        later = [awaited(f"draw {i}") for i in range(1, choice.draws + 1)]
+        return View(
+            [first, later], words, lambda: View([first, self._drawn(choice, left, right)], words)
+        )
 
     def _complete_both(self, label: int, number: int, model: str, given: Side) -> list[Tensor]:
         """Return left, right and completed halves (2, 1, 28, 14): the image's, its mirror image's.
@@ -131,10 +138,9 @@ class Explorer:
 
     def _drawn(self, choice: Choice, left: Tensor, right: Tensor) -> list[Tile]:
         generator = torch.Generator().manual_seed(choice.seed)
-        many = left.expand(choice.draws, -1, -1, -1)  # one batch: as fast as a single draw
-        drawn = self.model(choice.model).sample(many, 1, generator)[0]
+        drawn = right_halves(self.model(choice.model), left, choice.draws, generator)
         errors = mse_per_image(drawn, right.expand_as(drawn)).tolist()
-        images = join(many, drawn, choice.given)[:, 0].numpy()
+        images = join(left.expand_as(drawn), drawn, choice.given)[:, 0].numpy()
         return [
             Tile(f"draw {i}, MSE {mse:.4f}", pixels, f"Draw {i} of {choice.model}: MSE {mse:.4f}")
             for i, (pixels, mse) in enumerate(zip(images, errors, strict=True), 1)
@@ -192,21 +198,35 @@ class Explorer:
         return View([[ends[0], here, ends[1]], strip], [_cross_fade_words(generated[1:])])
 
     def complete(self, picture: Any, given: Side, name: str, draws: int, seed: int) -> View:
-        """Complete a picture that is not in the data set; see :func:`completion.complete`.
+        """Complete a picture that is not in the data set, as :func:`completion.complete` does.
+
+        The draws, which may take a while, are in the whole of the view.
 
         Raises:
             PictureError: if the picture cannot be used.
             RunError, WeightsError: if the model cannot be loaded.
         """
-        model, generator = self.model(name), torch.Generator().manual_seed(seed)
-        count = draws if self.draws(name) else 1
-        made: Completion = complete(picture, given, model, count, generator)
+        image, notes = to_pose(picture, given)
+        words = [f"{note[0].upper()}{note[1:]}." for note in notes]
         alt = f"The {given} half of your picture; the other half is covered"
-        tiles = [given_tile(made.image[0, 0], given, "given", alt)]
-        for i, image in enumerate(made.completed[:, 0], 1):
-            title = f"draw {i}" if count > 1 else "completed"
-            tiles.append(Tile(title, image.numpy(), f"Your picture, {title} by {name}"))
-        return View([tiles], [f"{note[0].upper()}{note[1:]}." for note in made.notes])
+        first = given_tile(image[0, 0], given, "given", alt)
+        titles = [f"draw {i}" for i in range(1, draws + 1)] if self.draws(name) else ["completed"]
+
+        def completed() -> View:
+            generator = torch.Generator().manual_seed(seed)
+            left, _ = halves(image, given)
+            right = right_halves(self.model(name), left, draws, generator)
+            tiles = [
+                Tile(title, pixels.numpy(), f"Your picture, {title} by {name}")
+                for title, pixels in zip(
+                    titles, join(left.expand_as(right), right, given)[:, 0], strict=True
+                )
+            ]
+            return View([[first, *tiles]], words)
+
+        if not self.draws(name):
+            return completed()
+        return View([[first, *map(awaited, titles)]], words, completed)
 
     def complete_file(
         self, title: str, content: bytes, given: Side, name: str, draws: int, seed: int

@@ -5,6 +5,7 @@ Every panel is plain HTML where no widget can be shown: in a notebook that was r
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, get_args
 
@@ -43,7 +44,7 @@ class Panel(widgets.HBox):
         missing: str = WHAT_TO_RUN,
         beside: widgets.Widget | None = None,
     ):
-        self.look = look
+        self.look, self._view = look, None
         self.picture = widgets.HTML(message(missing))
         if not models:
             super().__init__([self.picture])
@@ -53,15 +54,32 @@ class Panel(widgets.HBox):
         column = widgets.VBox([row, self.picture, Keys()])
         super().__init__([beside, column] if beside else [column])
         self.add_class("halfgen-panel")
-        self.update()
+        self._show(lambda: look().whole())
         for control in (*controls, *([beside] if beside else [])):
             if control.has_trait("value"):
                 control.observe(self.update, "value")
 
     def update(self, *_: object) -> None:
-        """Show what the controls choose, or say why that cannot be shown."""
+        """Show what the controls choose, or say why that cannot be shown.
+
+        What takes long follows once no other change waits: a slider that is moved fast stops where
+        it is let go, and not later.
+        """
+        self._show(self.look)
         try:
-            self.picture.value = self.look().html()
+            asyncio.get_running_loop().call_soon(self._show_rest, self._view)
+        except RuntimeError:  # a script: there is nothing to wait for
+            self._show_rest(self._view)
+
+    def _show_rest(self, view: View | None) -> None:
+        if view and view.rest and view is self._view:
+            self._show(view.rest)
+
+    def _show(self, look: Callable[[], View]) -> None:
+        self._view = None
+        try:
+            self._view = look()
+            self.picture.value = self._view.html()
         except SHOWN as error:
             self.picture.value = message(str(error))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -16,6 +16,7 @@ from .data import IMAGE_SIZE, Side, halves, join
 
 SCALE = 5  # edge of the square that shows a pixel
 FRAME = "outline:1px solid #888"  # a white map of errors has an edge, too
+AWAITED = "Not drawn yet"
 UNKNOWN = np.array([0.72, 0.78, 0.86])  # no grey: nobody takes it for a part of the picture
 OVER, UNDER = np.array([0.84, 0.37, 0.0]), np.array([0.0, 0.45, 0.70])  # of Okabe and Ito's palette
 
@@ -37,10 +38,21 @@ class Tile:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What is shown: rows of pictures, and sentences under them."""
+    """What is shown: rows of pictures, and sentences under them.
+
+    Attributes:
+        rows: the pictures; in place of those that take long, :func:`awaited` ones.
+        words: the sentences.
+        rest: makes the view in which nothing is awaited; None if this is it.
+    """
 
     rows: Sequence[Sequence[Tile]]
     words: Sequence[str]
+    rest: Callable[[], View] | None = None
+
+    def whole(self) -> View:
+        """Return the view in which nothing is awaited."""
+        return self.rest() if self.rest else self
 
     def html(self) -> str:
         """Return the pictures in their rows, each an image with its description, and the words."""
@@ -74,6 +86,11 @@ def given_tile(image: Tensor, given: Side, title: str, alt: str) -> Tile:
     colours = np.repeat(image.numpy()[..., None], 3, axis=2)
     colours[covered] = UNKNOWN
     return Tile(title, colours, alt)
+
+
+def awaited(title: str) -> Tile:
+    """Hold the place of a picture (28, 28) that is not made yet."""
+    return Tile(title, np.broadcast_to(UNKNOWN, (IMAGE_SIZE, IMAGE_SIZE, 3)), AWAITED)
 
 
 def error_tile(completed: Tensor, truth: Tensor) -> Tile:

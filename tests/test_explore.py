@@ -1,5 +1,6 @@
 """The explorer: what it shows, its panels, and the notebook in a browser as a person uses it."""
 
+import asyncio
 import io
 import re
 from datetime import UTC, datetime
@@ -10,12 +11,13 @@ import torch
 from conftest import SMALL
 from PIL import Image
 
+from halfgen_lib.completion import complete
 from halfgen_lib.data import CLASS_NAMES, halves, join, to_unit
 from halfgen_lib.evaluation import mse_per_image
 from halfgen_lib.explorer import WALK, WHAT_TO_RUN, Choice, Explorer, find_models, mirroring, walk
 from halfgen_lib.explorer_controls import Drawing, Slider
 from halfgen_lib.explorer_panels import drawing_panel, image_panel, upload_panel, walk_panel
-from halfgen_lib.explorer_tiles import OVER, UNDER, UNKNOWN, error_tile, png
+from halfgen_lib.explorer_tiles import AWAITED, OVER, UNDER, UNKNOWN, error_tile, png
 from halfgen_lib.models import build_model
 from halfgen_lib.pictures import PictureError
 from halfgen_lib.provenance import project_root
@@ -71,13 +73,21 @@ def test_the_pictures_are_the_images_and_the_models(explorer, networks, sample, 
 
 def test_draws_follow_their_number_and_seed(explorer):
     def drawn(**changes):
-        return [t.pixels for t in explorer.view(Choice(0, 0, "cvae", **changes)).rows[1]]
+        return [t.pixels for t in explorer.view(Choice(0, 0, "cvae", **changes)).whole().rows[1]]
 
     three, same, others = drawn(draws=3), drawn(draws=3), drawn(draws=3, seed=1)
     assert len(three) == 3 and len(drawn(draws=5)) == 5
     assert np.array_equal(three, same) and not np.array_equal(three, others)
     assert not np.array_equal(three[0], three[1])
     assert all(np.array_equal(t[:, :14], three[0][:, :14]) for t in others)  # the known half
+
+
+def test_draws_have_their_places_before_they_are_made(explorer):
+    view = explorer.view(Choice(0, 0, "cvae", draws=3))
+    later, whole = view.rows[1], view.whole()
+    assert [tile.alt for tile in later] == [AWAITED] * 3
+    assert all(tile.alt.startswith("Draw ") for tile in whole.rows[1])
+    assert whole.rows[0] == view.rows[0] and whole.words == view.words and whole.whole() is whole
 
 
 def test_the_error_map_tells_too_bright_from_too_dark():
@@ -119,7 +129,10 @@ def test_an_uploaded_file_is_completed_or_named(explorer):
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, "PNG")
     view = explorer.complete_file("my <photo>.png", content.getvalue(), "left", "cvae", 3, 0)
-    assert len(view.rows[0]) == 4 and view.words[0].startswith("Inverted it")
+    assert len(view.whole().rows[0]) == 4 and view.words[0].startswith("Inverted it")
+    made = complete(pixels, "left", explorer.model("cvae"), 3)
+    for tile, image in zip(view.whole().rows[0][1:], made.completed, strict=True):
+        assert np.array_equal(tile.pixels, image[0].numpy())
     with pytest.raises(PictureError, match=r"^my <photo>\.png is not a picture of a known format"):
         explorer.complete_file("my <photo>.png", b"no picture", "left", "cae", 1, 0)
 
@@ -186,6 +199,26 @@ def test_the_picture_follows_every_control(explorer):
     controls["draw again"].click()
     assert panel.picture.value not in seen
     assert len(images_in(panel.picture.value)) == 4 + 6
+
+
+def test_only_what_is_still_wanted_is_drawn(explorer, monkeypatch):
+    """Where messages wait, as those of a slider that is dragged, the last one alone is drawn."""
+    panel = image_panel(explorer)
+    controls, drawn, shown = controls_of(panel), [], []
+    controls["model"].value = "cvae"
+    draw = explorer._drawn
+    monkeypatch.setattr(explorer, "_drawn", lambda c, *rest: drawn.append(c) or draw(c, *rest))
+
+    async def drag():
+        for number in (1, 2, 3):
+            controls["image"].value = number
+            shown.append(panel.picture.value)
+        await asyncio.sleep(0)
+
+    asyncio.run(drag())
+    assert len(set(shown)) == 3 and all(AWAITED in html for html in shown)
+    assert [choice.number for choice in drawn] == [3]
+    assert AWAITED not in panel.picture.value and len(images_in(panel.picture.value)) == 4 + 4
 
 
 def test_the_image_stays_within_its_class(sample, networks):

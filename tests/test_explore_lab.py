@@ -17,6 +17,7 @@ import nbformat
 import pytest
 from conftest import SMALL
 
+from halfgen_lib.explorer_tiles import AWAITED
 from halfgen_lib.provenance import project_root
 from halfgen_lib.training import fit
 from halfgen_lib.weights import publish_weights
@@ -150,6 +151,9 @@ def changes(page, place, act):
         assert time.monotonic() < end, "the picture has not changed"
         page.wait_for_timeout(50)
     page.wait_for_timeout(200)
+    while AWAITED in {alt for alt, _ in pictures(place)}:
+        assert time.monotonic() < end, "a picture is still awaited"
+        page.wait_for_timeout(50)
     return pictures(place)
 
 
