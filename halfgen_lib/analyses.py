@@ -51,6 +51,17 @@ def published(name: str) -> dict[str, Any] | None:
     return values
 
 
+def published_benches() -> dict[str, dict[str, Any]]:
+    """Return the published benches by the names of their files; what was tried out is left out.
+
+    Raises:
+        ResultsError: if a file is damaged; the message names it.
+    """
+    names = sorted(path.stem for path in results_path("any").parent.glob("bench-*.json"))
+    benches = {name: published(name) for name in names}
+    return {name: bench for name, bench in benches.items() if bench and bench["data"] == "full"}
+
+
 def analyse(data: str = "full", **changes: Any) -> list[Path]:
     """Make and publish every analysis; the runs that they are of are trained if need be.
 

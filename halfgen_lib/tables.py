@@ -10,6 +10,8 @@ from .models.base import LayerRow
 
 Row = dict[str, str]
 
+NBSP = "\u00a0"  # keeps a cell on one line
+
 
 def interval(value: Mapping[str, float], digits: int) -> str:
     """Return "mean [low, high]" of a mean with its interval."""
@@ -108,7 +110,7 @@ def sampling_rows(analysis: Mapping[str, Any]) -> list[Row]:
         covered = method.get("coverage")
         rows.append(
             {
-                "method": method["title"],
+                "method": method["title"].replace(" ", NBSP),
                 "MSE, one": f"{method['mse']['mean']:.4f}",
                 "MSE, mean": f"{mean['mse']['mean']:.4f}",
                 "CRPS": f"{method['crps']['mean']:.4f}",
@@ -118,7 +120,7 @@ def sampling_rows(analysis: Mapping[str, Any]) -> list[Row]:
             }
         )
     blank = dict.fromkeys(("MSE, one", "MSE, mean", "CRPS", "energy", "90 % covers"), "–")
-    return [*rows, {"method": "**true images**", **blank, **_set_row(analysis["real"])}]
+    return [*rows, {"method": f"**true{NBSP}images**", **blank, **_set_row(analysis["real"])}]
 
 
 def _set_row(measures: Mapping[str, Any]) -> Row:

@@ -3,18 +3,16 @@
 Usage: python scripts/write_readme_bench.py
 """
 
+from halfgen_lib.analyses import published_benches
 from halfgen_lib.bench.tables import readme_with_benches
 from halfgen_lib.files import write_atomic
 from halfgen_lib.provenance import project_root
-from halfgen_lib.runs import read_json
 
 
 def main() -> None:
     """Replace the section by what the files in report/results say."""
-    root = project_root()
-    readme = root / "README.md"
-    files = sorted((root / "report" / "results").glob("bench-*.json"))
-    text = readme_with_benches(readme.read_text(encoding="utf-8"), map(read_json, files))
+    readme = project_root() / "README.md"
+    text = readme_with_benches(readme.read_text(encoding="utf-8"), published_benches().values())
     write_atomic(readme, text.encode())
     print(readme)
 

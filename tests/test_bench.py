@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 
+from halfgen_lib import analyses
 from halfgen_lib.bench import machine, measures, run, scaling, speedrun, tables
 from halfgen_lib.bench.contenders import plain_loop
 from halfgen_lib.bench.figures import cost_figure
@@ -22,7 +23,7 @@ from halfgen_lib.models import build_model
 from halfgen_lib.models.cae import conv_output_size, same_padding
 from halfgen_lib.objectives import LOSSES, build_optimizer
 from halfgen_lib.provenance import project_root
-from halfgen_lib.runs import read_json
+from halfgen_lib.runs import read_json, write_json
 from halfgen_lib.training import Trainer, train_epoch
 
 CPU = torch.device("cpu")
@@ -286,22 +287,38 @@ def test_a_bench_becomes_tables_and_a_figure(quick):
     assert text == f"slope {values['cost']['images']['slope']:.2f}"
 
 
-def test_the_readme_shows_a_bench_of_the_full_data_alone(quick):
+def test_a_finding_tells_what_was_measured(quick):
+    values, _ = quick
+    values = {**values, "target": values["target"] | {"times_faster": 41.6}}
+    speed = {name: row["epoch_seconds"]["median"] for name, row in values["speed"].items()}
+    text = tables.finding(values, "bench-cpu")
+    assert f"{speed['plain'] / speed['ours']:.2f} times as fast (ours)" in text
+    assert "42 times sooner" in text and "@tbl-bench-cpu-target" in text
+
+
+def test_benches_of_the_full_data_are_published(quick, results_dir):
+    values, _ = quick
+    results_dir.mkdir()
+    write_json(results_dir / "bench-cpu-sample.json", values)
+    write_json(results_dir / "bench-cpu.json", values | {"data": "full"})
+    assert analyses.published_benches() == {"bench-cpu": values | {"data": "full"}}
+
+
+def test_the_readme_shows_the_benches(quick):
     values, _ = quick
     readme = "a\n<!-- bench -->\nold\n<!-- /bench -->\nz\n"
-    assert "Not measured yet." in tables.readme_with_benches(readme, [values])
-    shown = tables.readme_with_benches(readme, [values | {"data": "full"}])
+    assert "Not measured yet." in tables.readme_with_benches(readme, [])
+    shown = tables.readme_with_benches(readme, [values])
     assert "old" not in shown and shown.startswith("a\n") and shown.endswith("z\n")
     assert f"{values['speed']['ours']['images_per_second']:,.0f}" in shown
-    assert tables.readme_with_benches(shown, [values | {"data": "full"}]) == shown
+    assert tables.readme_with_benches(shown, [values]) == shown
     with pytest.raises(ValueError, match="has not one <!-- bench -->"):
         tables.readme_with_benches("no marks", [])
 
 
 def test_the_readmes_numbers_are_the_published_ones():
     readme = (ROOT / "README.md").read_text()
-    files = sorted((ROOT / "report" / "results").glob("bench-*.json"))
-    assert tables.readme_with_benches(readme, map(read_json, files)) == readme
+    assert tables.readme_with_benches(readme, analyses.published_benches().values()) == readme
 
 
 def test_a_bench_is_published_under_its_devices_name(monkeypatch, tmp_path):

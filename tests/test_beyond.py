@@ -69,7 +69,7 @@ def test_the_likelihood_rises_with_the_codes(made):
 
 def test_the_table_ends_with_the_true_images(made):
     rows = tables.sampling_rows(made)
-    assert len(rows) == len(made["methods"]) + 1 and rows[-1]["method"] == "**true images**"
+    assert len(rows) == len(made["methods"]) + 1 and rows[-1]["method"] == "**true\u00a0images**"
     assert all(list(row) == list(rows[0]) for row in rows)
     by_name = {row["method"]: row for row in rows}
     assert by_name["ridge"]["90 % covers"] == "–" and by_name["flow"]["90 % covers"].endswith("%")

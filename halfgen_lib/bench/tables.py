@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..tables import NBSP
+
 Row = dict[str, str]
 Values = Mapping[str, Any]
 
@@ -14,7 +16,7 @@ MARKS = ("<!-- bench -->", "<!-- /bench -->")  # the README's section, written b
 def ranged(value: Values, digits: int, unit: float = 1) -> str:
     """Return "median (low–high)" of measurements, in units of ``unit``."""
     median, low, high = (f"{value[key] / unit:,.{digits}f}" for key in ("median", "low", "high"))
-    return f"{median} ({low}–{high})"
+    return f"{median}{NBSP}({low}–{high})"
 
 
 def speed_rows(bench: Values) -> list[Row]:
@@ -93,6 +95,33 @@ def ablation_rows(bench: Values) -> list[Row]:
     ]
 
 
+def finding(bench: Values, name: str) -> str:
+    """Return what the report's tables and figure on one device, ``tbl-<name>`` ..., come to."""
+    speed, target, cost, start = (bench[k] for k in ("speed", "target", "cost", "startup"))
+    torch, library = (start["import_seconds"][k]["median"] for k in ("torch", "halfgen_lib"))
+    plain = speed["plain"]["epoch_seconds"]["median"]
+    times = [
+        f"{plain / row['epoch_seconds']['median']:.2f} times as fast ({title})"
+        for title, row in speed.items()
+        if title != "plain"
+    ]
+    faster = target["times_faster"]
+    reached = (
+        f"the speedrun has the seed's error {faster:.0f} times sooner than the published recipe"
+        if faster
+        else "a recipe missed the error, so no ratio is given"
+    )
+    return (
+        f"On {bench['machine']['device']} an epoch is {' and '.join(times)} as in the plain loop"
+        f" (@tbl-{name}), and {reached} (@tbl-{name}-target, @tbl-{name}-parts). The time of an"
+        f" epoch grows with the number of images to the power {cost['images']['slope']:.2f}, that"
+        f" of an image with its pixels to the power {cost['pixels']['slope']:.2f} (@fig-{name})."
+        f" Completions a second are in @tbl-{name}-inference. To start, the library's import takes"
+        f" {library / torch:.2f} times that of PyTorch alone, the verified images"
+        f" {start['load_seconds']['median']:.2f} s."
+    )
+
+
 def markdown(rows: Iterable[Row]) -> str:
     """Return rows as a Markdown table, numbers to the right."""
     rows = list(rows)
@@ -123,8 +152,6 @@ def readme_section(bench: Values) -> str:
 def readme_with_benches(readme: str, benches: Iterable[Values]) -> str:
     """Return the README's text with the sections of these benches between its two marks.
 
-    What was tried out on the sample is left out.
-
     Raises:
         ValueError: if the marks are not there.
     """
@@ -133,6 +160,5 @@ def readme_with_benches(readme: str, benches: Iterable[Values]) -> str:
         _, after = rest.split(MARKS[1])
     except ValueError:
         raise ValueError(f"the README has not one {MARKS[0]} before one {MARKS[1]}") from None
-    sections = [readme_section(bench) for bench in benches if bench["data"] == "full"]
-    shown = "\n\n".join(sections) or "Not measured yet."
+    shown = "\n\n".join(map(readme_section, benches)) or "Not measured yet."
     return f"{before}{MARKS[0]}\n\n{shown}\n\n{MARKS[1]}{after}"

@@ -4,7 +4,7 @@
 
 local HTML = FORMAT:match("html") ~= nil
 local NAMES = { sec = "Section", eq = "Equation", fig = "Figure", tbl = "Table" }
-local LONG_TABLE, LONG_TEXT, CODE_COLUMNS = 30, 2500, 90
+local LONG_TABLE, LONG_TEXT, CODE_COLUMNS = 30, 1500, 90
 local faults, numbers, ids = {}, {}, {}
 local counts = { eq = 0, fig = 0, tbl = 0 }
 
