@@ -79,7 +79,7 @@ class Completion:
         if not path.parent.is_dir():
             raise FileNotFoundError(f"{path.parent} is not a folder")
         if path.exists() and not overwrite:
-            raise FileExistsError(f"{path} is there already")
+            raise FileExistsError(f"{path} is there already; give another name or remove it first")
         content = io.BytesIO()
         self.sheet(scale).save(content, format=kind)
         write_atomic(path, content.getvalue())
