@@ -35,7 +35,8 @@ def check_folder(build, good, made_again=()):
             assert name not in found
     assert all(found.values())  # no empty file
     for notebook in build.rglob("*.ipynb"):
-        nbformat.read(notebook, 4)  # none is empty or cut off
+        if notebook.read_bytes() not in good.values():
+            nbformat.read(notebook, 4)  # none is empty or cut off
 
 
 def check_that_no_paper_is_made_of(notebook):
