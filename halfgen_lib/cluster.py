@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from typing import Any
 
 from .config import RunConfig
 from .data import Dataset, load
+from .provenance import command_line
 from .results import Record, ResultsError, parse_record, record_of
 from .study import RUN_FAILURES, Outcome, Outcomes, StudyError
 from .training import fit
@@ -113,8 +113,7 @@ def _outcome(answer: dict[str, Any]) -> Outcome:
         record: Record = parse_record(answer)
     except ResultsError as error:
         return f"the worker's answer is no record: {error}"
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:1000]
-    origin = record.origin.model_copy(update={"command": command})
+    origin = record.origin.model_copy(update={"command": command_line()})
     return record.model_copy(update={"origin": origin})
 
 

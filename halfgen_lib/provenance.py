@@ -113,11 +113,20 @@ def _statements(file: Path) -> str:
     return "\n".join(line for line in kept if line and not line.lstrip().startswith("#"))
 
 
+def command_line() -> str:
+    """Return the command that runs, without its program's folder, at most 1,000 characters."""
+    program = Path(sys.argv[0])
+    name = program.name
+    if name == "__main__.py":
+        name = f"python -m {program.parent.name}"
+    return " ".join([name, *sys.argv[1:]])[:1000]
+
+
 def provenance(device: torch.device, data_sha256: dict[str, str]) -> dict[str, Any]:
     """Return what a result's record says besides its settings."""
     return {
         "created": now(),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command_line(),
         "git_commit": git_commit(),
         "device": device_name(device),
         "platform": platform.platform(),

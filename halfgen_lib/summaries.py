@@ -164,7 +164,9 @@ def completeness(summaries: Mapping[str, Summary], name: str) -> str:
         "stale": [n for n, s in summaries.items() if s.stale],
     }
     listed = [
-        f"{what}: {', '.join(f'`{n}`' for n in names)}" for what, names in groups.items() if names
+        f"{what}: {'all' if len(names) == len(summaries) else ', '.join(f'`{n}`' for n in names)}"
+        for what, names in groups.items()
+        if names
     ]
     whole = f"`{name}` holds {runs} runs of {sum(s.count > 0 for s in summaries.values())} variants"
     if not listed:
