@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -20,10 +20,6 @@ SCHEMA_VERSION = 1  # raise it when a setting changes its meaning: old results a
 
 # These say how and where a run is made, not what it computes: they are no part of its identity.
 _NOT_IDENTITY = {"variant", "device"}
-
-# Younger than the first published results: at their defaults they are left out of the identity,
-# so that a run made before there was such a setting keeps its name.
-_LATER = {"schedule", "momentum", "shift", "ema", "keep", "precision", "compile"}
 
 
 class RunConfig(Settings):
@@ -39,6 +35,10 @@ class RunConfig(Settings):
     what is validated and kept. In ``bfloat16`` the weights stay float32 (automatic mixed
     precision); ``compile`` costs a minute and pays in long runs on a GPU.
     """
+
+    later: ClassVar[frozenset[str]] = frozenset(
+        {"schedule", "momentum", "shift", "ema", "keep", "precision", "compile"}
+    )
 
     model: str = Field("cae", description="network: a name in halfgen_lib.models.MODELS")
     variant: str = Field("default", description="starting point: a name in variants.VARIANTS")
@@ -146,14 +146,11 @@ class RunConfig(Settings):
 
     def identity(self) -> dict[str, Any]:
         """Return everything that decides the result, the network's full settings included."""
-        fields = self.model_dump(mode="json", exclude=_NOT_IDENTITY)
-        for name in _LATER:
-            if fields[name] == type(self).model_fields[name].default:
-                del fields[name]
+        fields = self.identity_fields()
         settings = model_settings(self.model, self.model_settings)
         return {
-            **fields,
-            "model_settings": settings.model_dump(mode="json"),
+            **{name: value for name, value in fields.items() if name not in _NOT_IDENTITY},
+            "model_settings": settings.identity_fields(),
             "schema_version": SCHEMA_VERSION,
         }
 

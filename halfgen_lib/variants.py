@@ -9,20 +9,33 @@ from __future__ import annotations
 
 from typing import Any
 
+_NETWORK: dict[str, Any] = {"norm": "batch"}
 _UNET: dict[str, Any] = {
     "model": "unet",
+    "model_settings": _NETWORK,
     "flip": True,
     "epochs": 14,
-    "batch_size": 128,
+    "batch_size": 64,
     "optimizer": "adamw",
     "learning_rate": 2e-3,
     "weight_decay": 0.02,
     "schedule": "one_cycle",
     "ema": 0.998,
 }
-_LARGE: dict[str, Any] = {"widths": (64, 128, 256), "patch": 1, "dropout": 0.1}
-_UNET_LARGE = _UNET | {"epochs": 40, "learning_rate": 1e-3, "model_settings": _LARGE}
-_SAMPLER = _UNET | {"learning_rate": 1e-3, "ema": 0.999, "keep": "last"}
+_LARGE: dict[str, Any] = _NETWORK | {"widths": (64, 128, 256), "patch": 1, "dropout": 0.1}
+_UNET_LARGE = _UNET | {
+    "epochs": 40,
+    "batch_size": 128,
+    "learning_rate": 1e-3,
+    "model_settings": _LARGE,
+}
+_SAMPLER = _UNET | {
+    "model_settings": {},
+    "batch_size": 128,
+    "learning_rate": 1e-3,
+    "ema": 0.999,
+    "keep": "last",
+}
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -59,14 +72,16 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "long": {"epochs": 60},
     # beyond the seed: networks of our own, each with its recipe, at a size that a CPU can train
     "unet": _UNET,
-    "unet-plain-skips": _UNET | {"model_settings": {"mirrored": False}},
+    "unet-plain-skips": _UNET | {"model_settings": _NETWORK | {"mirrored": False}},
     "unet-no-flip": _UNET | {"flip": False},
-    "unet-no-dropout": _UNET | {"model_settings": {"dropout": 0.0}},
+    "unet-no-dropout": _UNET | {"model_settings": _NETWORK | {"dropout": 0.0}},
     "unet-no-decay": _UNET | {"weight_decay": 0.0},
     "unet-no-average": _UNET | {"ema": 0.0},
+    "unet-batch-128": _UNET | {"batch_size": 128},
+    "unet-batch-128-group-norm": _UNET | {"batch_size": 128, "model_settings": {}},
     "unet-shift": _UNET | {"shift": 1},
-    "unet-small": _UNET | {"model_settings": {"widths": (16, 32, 64)}},
-    "unet-fine": _UNET | {"model_settings": {"patch": 1}},
+    "unet-small": _UNET | {"model_settings": _NETWORK | {"widths": (16, 32, 64)}},
+    "unet-fine": _UNET | {"model_settings": _NETWORK | {"patch": 1}},
     "unet-large": _UNET_LARGE,
     "unet-large-short": _UNET_LARGE | {"epochs": 14},
     "unet-large-long": _UNET_LARGE | {"epochs": 100},
@@ -107,6 +122,8 @@ BEYOND: dict[str, tuple[str, ...]] = {
         "unet-no-dropout",
         "unet-no-decay",
         "unet-no-average",
+        "unet-batch-128",
+        "unet-batch-128-group-norm",
         "unet-shift",
     ),
     "size": ("unet-small", "unet", "unet-fine", "unet-large", "unet-huge"),

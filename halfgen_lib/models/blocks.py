@@ -7,8 +7,10 @@ networks", 2016; Perez et al., "FiLM", 2018, for the modulation by a vector.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +20,14 @@ from .base import HALF_SHAPE
 
 GROUPS = 4  # of channels that are normalised together; every width is a multiple of it
 
+Norm = Literal["group", "batch"]
+# A group's normalisation is each image's own and takes its brightness and contrast away; a batch's
+# leaves them.
+NORMS: dict[Norm, Callable[[int], nn.Module]] = {
+    "group": partial(nn.GroupNorm, GROUPS),
+    "batch": nn.BatchNorm2d,
+}
+
 
 class ResidualBlock(nn.Module):
     """Add two 3x3 convolutions of the normalised input to the input.
@@ -26,14 +36,22 @@ class ResidualBlock(nn.Module):
         inputs, outputs: channels.
         dropout: share of channels' numbers that are set to zero between the convolutions.
         embedding: length of a vector that scales and shifts the channels there; 0: none.
+        norm: a name in ``NORMS``.
     """
 
-    def __init__(self, inputs: int, outputs: int, dropout: float = 0.0, embedding: int = 0):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        dropout: float = 0.0,
+        embedding: int = 0,
+        norm: Norm = "group",
+    ):
         super().__init__()
         self.before = nn.Sequential(
-            nn.GroupNorm(GROUPS, inputs), nn.SiLU(), nn.Conv2d(inputs, outputs, 3, padding=1)
+            NORMS[norm](inputs), nn.SiLU(), nn.Conv2d(inputs, outputs, 3, padding=1)
         )
-        self.norm = nn.GroupNorm(GROUPS, outputs)
+        self.norm = NORMS[norm](outputs)
         self.modulation = nn.Linear(embedding, 2 * outputs) if embedding else None
         self.after = nn.Sequential(
             nn.SiLU(), nn.Dropout(dropout), nn.Conv2d(outputs, outputs, 3, padding=1)
@@ -52,9 +70,9 @@ class ResidualBlock(nn.Module):
 class Attention(nn.Module):
     """Let every place look at every other: self-attention with one head (Vaswani et al. 2017)."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, norm: Norm = "group"):
         super().__init__()
-        self.norm = nn.GroupNorm(GROUPS, channels)
+        self.norm = NORMS[norm](channels)
         self.queries_keys_values = nn.Conv2d(channels, 3 * channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
 
@@ -78,6 +96,7 @@ class UNet(nn.Module):
             channels; all work is done at this lower resolution.
         dropout: as in :class:`ResidualBlock`.
         embedding: length of the vector that modulates every block; 0: none.
+        norm: of every block, a name in ``NORMS``.
     """
 
     def __init__(
@@ -89,6 +108,7 @@ class UNet(nn.Module):
         patch: int = 1,
         dropout: float = 0.0,
         embedding: int = 0,
+        norm: Norm = "group",
     ):
         super().__init__()
         axes = (torch.linspace(-1, 1, size // patch) for size in HALF_SHAPE[1:])
@@ -100,17 +120,17 @@ class UNet(nn.Module):
         def level(start: int, end: int) -> nn.ModuleList:
             channels = (start, *[end] * blocks)
             return nn.ModuleList(
-                ResidualBlock(a, b, dropout, embedding) for a, b in pairwise(channels)
+                ResidualBlock(a, b, dropout, embedding, norm) for a, b in pairwise(channels)
             )
 
         self.down = nn.ModuleList(level(a, b) for a, b in pairwise((widths[0], *widths)))
         self.halve = nn.ModuleList(nn.Conv2d(w, w, 3, 2, padding=1) for w in widths[:-1])
-        self.attention = Attention(widths[-1])
-        self.middle = ResidualBlock(widths[-1], widths[-1], dropout, embedding)
+        self.attention = Attention(widths[-1], norm)
+        self.middle = ResidualBlock(widths[-1], widths[-1], dropout, embedding, norm)
         below = (*widths[1:], widths[-1])
         self.up = nn.ModuleList(level(a + b, b) for a, b in zip(below, widths, strict=True))
         self.last = nn.Sequential(
-            nn.GroupNorm(GROUPS, widths[0]),
+            NORMS[norm](widths[0]),
             nn.SiLU(),
             nn.Conv2d(widths[0], outputs * patch**2, 3, padding=1),
             nn.PixelShuffle(patch),
