@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-_NETWORK: dict[str, Any] = {"norm": "batch"}
+_CONCATENATED: dict[str, Any] = {"norm": "batch"}
+_NETWORK: dict[str, Any] = {
+    "norm": "batch",
+    "skips": "added",
+    "widths": (16, 32, 64, 128),
+    "patch": 1,
+    "dropout": 0.0,
+}
 _UNET: dict[str, Any] = {
     "model": "unet",
     "model_settings": _NETWORK,
@@ -22,7 +29,7 @@ _UNET: dict[str, Any] = {
     "schedule": "one_cycle",
     "ema": 0.998,
 }
-_LARGE: dict[str, Any] = _NETWORK | {"widths": (64, 128, 256), "patch": 1, "dropout": 0.1}
+_LARGE: dict[str, Any] = _NETWORK | {"widths": (48, 96, 192, 384), "dropout": 0.1}
 _UNET_LARGE = _UNET | {
     "epochs": 40,
     "batch_size": 128,
@@ -74,14 +81,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "unet": _UNET,
     "unet-plain-skips": _UNET | {"model_settings": _NETWORK | {"mirrored": False}},
     "unet-no-flip": _UNET | {"flip": False},
-    "unet-no-dropout": _UNET | {"model_settings": _NETWORK | {"dropout": 0.0}},
+    "unet-dropout": _UNET | {"model_settings": _NETWORK | {"dropout": 0.05}},
     "unet-no-decay": _UNET | {"weight_decay": 0.0},
     "unet-no-average": _UNET | {"ema": 0.0},
     "unet-batch-128": _UNET | {"batch_size": 128},
-    "unet-batch-128-group-norm": _UNET | {"batch_size": 128, "model_settings": {}},
     "unet-shift": _UNET | {"shift": 1},
-    "unet-small": _UNET | {"model_settings": _NETWORK | {"widths": (16, 32, 64)}},
-    "unet-fine": _UNET | {"model_settings": _NETWORK | {"patch": 1}},
+    "unet-concatenated": _UNET | {"model_settings": _CONCATENATED},
+    "unet-concatenated-group-norm": _UNET | {"batch_size": 128, "model_settings": {}},
+    "unet-small": _UNET | {"model_settings": _NETWORK | {"widths": (8, 16, 32, 64)}},
+    "unet-coarse": _UNET | {"model_settings": _NETWORK | {"widths": (32, 64, 128), "patch": 2}},
     "unet-large": _UNET_LARGE,
     "unet-large-short": _UNET_LARGE | {"epochs": 14},
     "unet-large-long": _UNET_LARGE | {"epochs": 100},
@@ -119,14 +127,15 @@ BEYOND: dict[str, tuple[str, ...]] = {
         "unet",
         "unet-plain-skips",
         "unet-no-flip",
-        "unet-no-dropout",
+        "unet-dropout",
         "unet-no-decay",
         "unet-no-average",
         "unet-batch-128",
-        "unet-batch-128-group-norm",
         "unet-shift",
     ),
-    "size": ("unet-small", "unet", "unet-fine", "unet-large", "unet-huge"),
+    # before the last one, with twice the batch
+    "network": ("unet", "unet-coarse", "unet-concatenated", "unet-concatenated-group-norm"),
+    "size": ("unet-small", "unet", "unet-large", "unet-huge"),
     "epochs": ("unet-large-short", "unet-large", "unet-large-long"),
     "train_size": ("unet-train-1k", "unet-train-3k", "unet-train-10k", "unet-train-30k", "unet"),
     "samplers": ("cvae", "gan", "flow", "flow-large"),

@@ -260,9 +260,10 @@ def plain_conv_transpose(self, x):
     return whole[:, :, top : top + height, left : left + width]
 
 
+@pytest.mark.parametrize("skips", ["concatenated", "added"])
 @pytest.mark.parametrize(("norm", "kind"), [("group", nn.GroupNorm), ("batch", nn.BatchNorm2d)])
-def test_the_unet_normalises_as_asked_and_completes_each_image_alone(norm, kind, generator):
-    model = build_model("unet", {"widths": (4, 8), "norm": norm})
+def test_the_unet_normalises_as_asked_and_completes_each_image_alone(skips, norm, kind, generator):
+    model = build_model("unet", {"widths": (4, 8), "skips": skips, "norm": norm})
     layers = {type(m) for m in model.modules() if isinstance(m, nn.GroupNorm | nn.BatchNorm2d)}
     assert layers == {kind}
     left = torch.rand(8, 1, 28, 14, generator=generator)

@@ -10,16 +10,23 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from .base import HALF_SHAPE
 
 GROUPS = 4  # of channels that are normalised together; every width is a multiple of it
 
+# the settings that these networks share
+Width = Annotated[int, Field(ge=GROUPS, le=1024, multiple_of=GROUPS)]
+Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=4)]
+Blocks = Annotated[int, Field(ge=1, le=8)]
+Patch = Literal[1, 2]
+Share = Annotated[float, Field(ge=0, lt=1)]
 Norm = Literal["group", "batch"]
 # A group's normalisation is each image's own and takes its brightness and contrast away; a batch's
 # leaves them.

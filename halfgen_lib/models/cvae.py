@@ -19,8 +19,7 @@ from torch import Tensor, nn
 
 from .. import settings
 from .base import Sampler
-from .blocks import Encoder, UNet
-from .unet import Patch, Share, Widths
+from .blocks import Encoder, Patch, Share, UNet, Widths
 
 
 class CVAESettings(settings.Settings):

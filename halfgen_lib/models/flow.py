@@ -22,8 +22,7 @@ from torch import Tensor, nn
 
 from .. import settings
 from .base import Sampler
-from .blocks import UNet
-from .unet import Blocks, Patch, Share, Widths
+from .blocks import Blocks, Patch, Share, UNet, Widths
 
 
 class FlowSettings(settings.Settings):

@@ -22,8 +22,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from .. import settings
 from .base import Sampler
-from .blocks import UNet
-from .unet import Patch, Share, Widths
+from .blocks import Patch, Share, UNet, Widths
 
 
 class GANSettings(settings.Settings):
