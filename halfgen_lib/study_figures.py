@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from .display import use_paper_style
 from .figures import BLUE, GREY, ORANGE, WIDTH, Intervals
@@ -70,19 +70,36 @@ def _draw_factor(
     ax.grid(axis="y", alpha=0.3)
 
 
-def size_curve(sizes: Sequence[int], validation: Intervals, test: Intervals) -> Figure:
-    """Show an error and its interval against the number of training images, on a log axis."""
+def error_curves(
+    panels: Mapping[str, Mapping[str, tuple[Sequence[float], Intervals]]],
+    floor: float | None = None,
+) -> Figure:
+    """Show the error against what lowers it, one panel a quantity, each with its own scale.
+
+    Args:
+        panels: quantity -> network, two at most -> its amounts, and the error at each.
+        floor: an error that cannot be the lowest possible one, only above it; dashed.
+    """
     use_paper_style()
-    figure, ax = plt.subplots(figsize=(4.4, 2.6), layout="constrained")
-    for intervals, (name, marker, color) in zip((validation, test), SERIES, strict=True):
-        mean, spread = _mean_and_spread(intervals)
-        ax.errorbar(
-            sizes, mean, yerr=spread, marker=marker, color=color, capsize=2, lw=1.2, label=name
-        )
-    ax.set(xscale="log", xlabel="training images", ylabel="mean squared error")
-    ax.set_xticks(list(sizes), [f"{size:,}" for size in sizes])
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.legend()
+    figure, row = plt.subplots(
+        1, len(panels), figsize=(WIDTH, 2.4), layout="constrained", squeeze=False
+    )
+    names = dict.fromkeys(name for curves in panels.values() for name in curves)
+    marks = dict(zip(names, [style for _, *style in SERIES], strict=False))
+    for ax, (quantity, curves) in zip(row[0], panels.items(), strict=True):
+        for name, (amounts, intervals) in curves.items():
+            marker, color = marks[name]
+            mean, spread = _mean_and_spread(intervals)
+            ax.errorbar(
+                amounts, mean, spread, marker=marker, color=color, markersize=4, lw=1, label=name
+            )
+        if floor is not None:
+            ax.axhline(floor, color=GREY, linestyle="--", linewidth=0.8)
+        ax.set(xscale="log", xlabel=quantity)
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.yaxis.set_major_locator(MaxNLocator(5))
+    row[0, 0].set_ylabel("mean squared error (test)")
+    figure.legend(*row[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return figure
 
 

@@ -13,6 +13,8 @@ from .provenance import is_current
 from .results import Record
 from .variants import STUDIES, VARIANTS, members
 
+OTHER_CODE = "made with other library code"
+USABLE = ("", OTHER_CODE)  # of a record's staleness: its settings are those of its variant
 SEEDS = 3  # what a variant's mean should rest on
 
 # what is averaged over seeds
@@ -53,7 +55,7 @@ def staleness(record: Record) -> str:
         return "no longer allowed"
     if expected.hash() != record.config_hash:
         return "made with other settings"
-    return "" if is_current(record.code_hash, model) else "made with other library code"
+    return "" if is_current(record.code_hash, model) else OTHER_CODE
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,11 @@ class Summary:
     def stale(self) -> tuple[str, ...]:
         """Why records are stale; empty if none is."""
         return tuple(sorted({why for why in map(staleness, self.records) if why}))
+
+    @property
+    def as_declared(self) -> bool:
+        """Whether its records are of the settings that the variant has now."""
+        return all(why in USABLE for why in self.stale)
 
     @property
     def can_be_chosen(self) -> bool:
@@ -116,7 +123,7 @@ def summarise_variants(records: Iterable[Record], study: str = "study") -> dict[
         found.setdefault(record.variant, []).append(record)
     summaries = {}
     for name, own in found.items():
-        usable = [r for r in own if staleness(r) in ("", "made with other library code")]
+        usable = [record for record in own if staleness(record) in USABLE]
         summaries[name] = Summary(name, tuple(usable or own))
     return summaries
 

@@ -91,6 +91,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "unet-tiny": _UNET | {"model_settings": _NETWORK | {"widths": (4, 8, 16, 32)}},
     "unet-small": _UNET | {"model_settings": _NETWORK | {"widths": (8, 16, 32, 64)}},
     "unet-coarse": _UNET | {"model_settings": _NETWORK | {"widths": (32, 64, 128), "patch": 2}},
+    "unet-3-epochs": _UNET | {"epochs": 3},
+    "unet-6-epochs": _UNET | {"epochs": 6},
     "unet-large": _UNET_LARGE,
     "unet-large-short": _UNET_LARGE | {"epochs": 14},
     "unet-large-long": _UNET_LARGE | {"epochs": 100},
@@ -137,7 +139,14 @@ BEYOND: dict[str, tuple[str, ...]] = {
     # before the last one, with twice the batch
     "network": ("unet", "unet-coarse", "unet-concatenated", "unet-concatenated-group-norm"),
     "size": ("unet-tiny", "unet-small", "unet", "unet-large", "unet-huge"),
-    "epochs": ("unet-large-short", "unet-large", "unet-large-long"),
+    "epochs": (
+        "unet-3-epochs",
+        "unet-6-epochs",
+        "unet",
+        "unet-large-short",
+        "unet-large",
+        "unet-large-long",
+    ),
     "train_size": ("unet-train-1k", "unet-train-3k", "unet-train-10k", "unet-train-30k", "unet"),
     "samplers": ("cvae", "gan", "flow", "flow-large"),
 }

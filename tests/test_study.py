@@ -3,12 +3,16 @@
 import json
 import subprocess
 import sys
+from math import log2
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from halfgen_lib import (
     cli,
     config,
+    curves,
     provenance,
     results,
     study,
@@ -18,7 +22,7 @@ from halfgen_lib import (
 )
 from halfgen_lib.config import RunConfig, identity_hash
 from halfgen_lib.data import load, split
-from halfgen_lib.models import MODELS
+from halfgen_lib.models import MODELS, build_model
 from halfgen_lib.results import Record, ResultsError, add_record, parse_record, read_results
 from halfgen_lib.runs import Run
 from halfgen_lib.study import StudyError, plan, run_study, study_path, study_runs_dir
@@ -29,6 +33,8 @@ from halfgen_lib.variants import BEYOND, FACTORS, STUDIES, VARIANTS, members
 TINY = {"features": [4, 8], "hidden_dim": 16, "latent_dim": 4}
 
 pytestmark = pytest.mark.usefixtures("results_dir")
+
+ENDS = {"low": 0.0, "high": 1.0, "count": 10_000}
 
 
 @pytest.fixture
@@ -411,8 +417,37 @@ def test_figures_show_what_there_is(made):
     panels = {"flip": {s.variant: (interval, interval) for s in factors["flip"]}}
     figure = study_figures.factor_dots(panels | {"b": panels["flip"], "c": panels["flip"]})
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["flip", "b", "c", ""]
-    curve = study_figures.size_curve([1000, 50_000], [interval] * 2, [interval] * 2)
-    assert curve.axes[0].get_xscale() == "log"
+
+
+def test_curves_join_the_runs_as_they_are_declared(made):
+    def error(mse):
+        return {"test": json.loads(made.model_dump_json())["test"] | {"mse": {"mean": mse, **ENDS}}}
+
+    ours = [
+        record_for(made, "train-10k", **error(0.04)),
+        record_for(made, "default", **error(0.01)),
+        changed(record_for(made, "train-1k"), flip=True),
+    ]
+    theirs = [record_for(made, "unet")]
+    both = {"study": summarise_variants(ours), "beyond": summarise_variants(theirs, "beyond")}
+    found = curves.error_curves(both)
+    images = found["training images"]
+    assert [point.x for point in images["autoencoder"]] == [10_000, 50_000]
+    # a fourth of the error for five times the images
+    assert curves.last_doubling(images["autoencoder"]) == pytest.approx(0.25 ** (1 / log2(5)) - 1)
+    assert curves.finding(found) == "twice the training images -45.0% (autoencoder)"
+    with pytest.raises(ValueError, match="two points or more, not 1"):
+        curves.last_doubling(images["U-Net"])
+
+    model = build_model("unet", theirs[0].identity["model_settings"])
+    counted = FlopCounterMode(display=False)
+    with counted:
+        model(torch.zeros(1, 1, 28, 14)).sum().backward()
+    work = found["operations in training"]["U-Net"][0].x / 50_000 / made.epochs
+    assert work == pytest.approx(counted.get_total_flops(), rel=1e-6)
+
+    figure = study_figures.error_curves(curves.panels(found), floor=0.005)
+    assert [ax.get_xlabel() for ax in figure.axes] == list(curves.AXES)
 
 
 def test_an_empty_summary_is_missing():
