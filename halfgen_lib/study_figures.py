@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator, NullLocator
 
 from .display import use_paper_style
 from .figures import BLUE, GREY, ORANGE, WIDTH, Intervals
@@ -96,11 +96,24 @@ def error_curves(
         if floor is not None:
             ax.axhline(floor, color=GREY, linestyle="--", linewidth=0.8)
         ax.set(xscale="log", xlabel=quantity)
-        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.set_xticks(_round_numbers(*ax.get_xlim()))
+        ax.xaxis.set_major_formatter(EngFormatter(sep=""))  # k: thousands, M, G, T: 10^12
+        ax.xaxis.set_minor_locator(NullLocator())
         ax.yaxis.set_major_locator(MaxNLocator(5))
     row[0, 0].set_ylabel("mean squared error (test)")
     figure.legend(*row[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return figure
+
+
+def _round_numbers(low: float, high: float, most: int = 5) -> list[float]:
+    """Return round numbers between two positive ones, as many as ``most`` allows."""
+    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        numbers = [step * power for power in powers for step in steps]
+        inside = [number for number in numbers if low <= number <= high]
+        if len(inside) <= most:
+            break
+    return inside
 
 
 def _mean_and_spread(intervals: Intervals) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from .runs import Run, RunError, read_json
 from .sealed import WeightsError, read_sealed, weights_dir, write_sealed
 from .settings import Settings, complaints, known
 
-MAX_BYTES = 12_000_000  # of all networks together: they are part of every clone
+MAX_BYTES = 12 * 2**20  # of all networks together: they are part of every clone
 HOW = "train a network (halfgen train) and publish it (halfgen publish RUN_ID --as NAME)"
 
 

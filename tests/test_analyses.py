@@ -136,7 +136,7 @@ def test_claims_without_evidence_are_open():
         claims.learning_rate_drops({}),
         claims.overfitting({}),
         claims.facing(None),
-        claims.more_data({}),
+        claims.more_data({}, {}),
         claims.generative(None),
     ):
         assert claim.verdict == claims.OPEN and "not computed yet" in claim.measured
@@ -170,8 +170,15 @@ def test_more_data_reads_the_last_step():
         identity = {"train_size": size, "data": "full", "split": "holdout"}
         found |= summaries(name, record(name, test=test, identity=identity))
     measured = "1,000 images 0.0400, 3,000 0.0300, 50,000 0.0200: the last step lowers it by 33.3%"
-    assert claims.more_data(found).measured == measured
-    assert claims.more_data(found).verdict.startswith("likely")
+    assert claims.more_data(found, {}).measured == measured
+    assert claims.more_data(found, {}).verdict.startswith("likely")
+    flat = {}
+    for name, size in (("unet-train-1k", 1000), ("unet-train-3k", 3000), ("unet", 0)):
+        identity = {"train_size": size, "data": "full", "split": "holdout"}
+        flat |= summaries(name, record(name, identity=identity))
+    both = claims.more_data(found, flat)
+    assert both.measured.startswith(f"{measured}; U-Net: 1,000 images 0.0271")
+    assert both.verdict.startswith("not by much")
 
 
 def test_easy_and_hard_ranks_by_both_measures(made):

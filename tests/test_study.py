@@ -448,6 +448,9 @@ def test_curves_join_the_runs_as_they_are_declared(made):
 
     figure = study_figures.error_curves(curves.panels(found), floor=0.005)
     assert [ax.get_xlabel() for ax in figure.axes] == list(curves.AXES)
+    figure.draw_without_rendering()
+    labels = [label.get_text() for label in figure.axes[1].get_xticklabels()]
+    assert labels == ["10k", "20k", "50k"]
 
 
 def test_an_empty_summary_is_missing():
