@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-pytest.importorskip("distributed")
+distributed = pytest.importorskip("distributed")
 
 from halfgen_lib import cluster
 from halfgen_lib.cluster import train_on_cluster, train_task
@@ -35,7 +35,7 @@ def start(log, *command, **environment):
         )
 
 
-def wait_for(happened, what, seconds=60):
+def wait_for(happened, what, seconds=300):
     """Return what ``happened()`` returns, as soon as that is true."""
     end = time.monotonic() + seconds
     while not (found := happened()):
@@ -53,6 +53,8 @@ class Grid:
         self.processes = [self.start_scheduler()]
         self.address = wait_for(self.read_address, "scheduler")
         self.workers = [self.start_worker(folder / f"worker{i}") for i in range(workers)]
+        with distributed.Client(self.address) as client:  # runs that wait for a worker lose order
+            client.wait_for_workers(workers, timeout=300)
 
     def start_scheduler(self):
         command = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
