@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-distributed = pytest.importorskip("distributed")
+pytest.importorskip("distributed")
 
 from halfgen_lib import cluster
 from halfgen_lib.cluster import train_on_cluster, train_task
@@ -53,7 +53,7 @@ class Grid:
         self.processes = [self.start_scheduler()]
         self.address = wait_for(self.read_address, "scheduler")
         self.workers = [self.start_worker(folder / f"worker{i}") for i in range(workers)]
-        with distributed.Client(self.address) as client:  # runs that wait for a worker lose order
+        with cluster.Client(self.address) as client:  # runs that wait for a worker lose order
             client.wait_for_workers(workers, timeout=300)
 
     def start_scheduler(self):
