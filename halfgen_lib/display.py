@@ -6,6 +6,7 @@ metadata, the label, caption and alternative text that `halfgen_lib.export` publ
 
 import base64
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -182,4 +183,5 @@ def _show_caption(caption: str) -> None:
 
 
 def _cell(value: Any) -> str:
-    return " ".join(str(value).split()).replace("|", "\\|")
+    """Return a value as one line; what does not break, a no-break space, stays."""
+    return re.sub(r"[ \t\r\n]+", " ", str(value)).strip(" ").replace("|", "\\|")

@@ -277,7 +277,7 @@ def test_a_bench_becomes_tables_and_a_figure(quick):
     values, _ = quick
     speed = tables.speed_rows(values)
     assert [row[""] for row in speed] == ["plain", "ours"]
-    assert speed[0]["times the plain speed"] == "1.00"
+    assert speed[0]["speed-up"] == "1.00"
     assert len(tables.inference_rows(values)) == len(QUICK.inference)
     assert all("(missed)" in row["validation MSE"] for row in tables.target_rows(values))
     assert len(tables.ablation_rows(values)) == len(speedrun.ABLATION)

@@ -328,6 +328,7 @@ def test_table_needs_matching_columns():
         display.markdown_table([])
     with pytest.raises(ValueError, match="2 columns"):
         display.markdown_table([[1, 2, 3]], header=["a", "b"])
+    assert "| k\u00a0nearest |" in display.markdown_table([[" k\u00a0nearest"]], header=["a"])
     table = display.markdown_table([[1, "x\ny"]], header=["a", "b"], align="lc")
     assert table.splitlines()[1:] == ["| :--- | :---: |", "| 1 | x y |"]
 

@@ -30,8 +30,8 @@ def speed_rows(bench: Values) -> list[Row]:
                 "": name,
                 "s an epoch": ranged(speed["epoch_seconds"], 2),
                 "images a second": f"{speed['images_per_second']:,.0f}",
-                "times the plain speed": f"{plain / speed['epoch_seconds']['median']:.2f}",
-                "share of matmul peak": f"{speed['matmul_share']:.0%}",
+                "speed-up": f"{plain / speed['epoch_seconds']['median']:.2f}",
+                "of matmul peak": f"{speed['matmul_share']:.0%}",
                 "times the floor": f"{speed['over_floor']:.1f}",
                 "memory (MB)": f"{memory / 1e6:,.0f}",
             }
