@@ -166,43 +166,57 @@ def sample_sheet(
 ) -> Figure:
     """Show left half, true image, a point prediction and each sampler's draws, an image a row.
 
+    Draws stand in two rows where there are more than three; the other pictures are as high as both.
+
     Args:
         left, right: (R, 28, 14) halves in [0, 1].
         point: title and (R, 28, 14) prediction.
-        draws: title -> (draws, R, 28, 14).
+        draws: title -> (draws, R, 28, 14), as many of each.
         row_labels: R names.
     """
     use_paper_style()
-    white = np.ones_like(right)
-    strips = {name: list(drawn) for name, drawn in draws.items()}
-    strips = {"given": [white], "true": [right], point[0]: [point[1]], **strips}
-    columns = [len(halves) for halves in strips.values()]
-    gap, margin = 0.25, 0.85  # of a column; inches for the names
-    cell = (WIDTH - margin) / (sum(columns) + gap * (len(strips) - 1))
-    narrow = cell < 0.45  # inches: a column that is narrower than its title
-    head = 0.65 if narrow else 0.28
-    figure = plt.figure(figsize=(WIDTH, cell * len(left) + head), layout="none")
+    down = 1 if max(map(len, draws.values()), default=0) <= 3 else 2
+    singles = {"given": np.ones_like(right), "true": right, point[0]: point[1]}
+    strips = {name: _strip(left, half[None], down) for name, half in singles.items()}
+    strips |= {name: _strip(left, drawn, 1, down) for name, drawn in draws.items()}
+    widths = [strip.shape[1] for strip in strips.values()]
+    gap, margin = 10, 0.85  # pixels; inches for the names
+    inch = (WIDTH - margin) / (sum(widths) + gap * (len(strips) - 1))  # of a pixel
+    height, head = inch * max(strip.shape[0] for strip in strips.values()), 0.28
+    figure = plt.figure(figsize=(WIDTH, height + head), layout="none")
     grid = figure.add_gridspec(
         1,
         len(strips),
-        width_ratios=columns,
+        width_ratios=widths,
         left=margin / WIDTH,
         right=1,
-        top=1 - head / (cell * len(left) + head),
+        top=height / (height + head),
         bottom=0,
-        wspace=gap * len(strips) / sum(columns),
+        wspace=gap * len(strips) / sum(widths),
     )
-    for i, (name, halves) in enumerate(strips.items()):
-        axes = figure.add_subplot(grid[i])
-        whole = np.stack([np.concatenate([left, half], axis=2) for half in halves], axis=1)
-        draw_image(axes, tile(whole, gap=1))
+    for place, (name, strip) in zip(grid, strips.items(), strict=True):
+        axes = figure.add_subplot(place)
+        draw_image(axes, strip)
         axes.set_anchor("N")
-        tilted = {"rotation": 45} if narrow and len(halves) == 1 else {}
-        axes.set_title(name, fontsize=7.5, pad=3, loc="center", **tilted)
-        if i == 0:
-            for row, label in enumerate(row_labels):
-                axes.text(-3, row * 29 + 14, label, ha="right", va="center", fontsize=8)
+        axes.set_title(name, fontsize=7.5, pad=3)
+    for row, label in enumerate(row_labels):
+        at = (-4, (29 * row + 14) * down)
+        figure.axes[0].text(*at, label, ha="right", va="center", fontsize=8)
     return figure
+
+
+def _strip(left: np.ndarray, halves: np.ndarray, scale: int, down: int = 1) -> np.ndarray:
+    """Return whole images, (R, 28, 14) left and (C, R, 28, 14) right, as one grey picture.
+
+    Args:
+        scale: pixels a side that show one of an image's.
+        down: rows for the C images of one left half.
+    """
+    images = np.stack([np.concatenate([left, half], axis=2) for half in halves], axis=1)
+    missing = -len(halves) % down
+    images = np.pad(images, ((0, 0), (0, missing), (0, 0), (0, 0)), constant_values=1)
+    images = images.reshape(len(left) * down, -1, *images.shape[2:])
+    return tile(images.repeat(scale, axis=2).repeat(scale, axis=3), gap=scale)
 
 
 def draw_curves(methods: Rows, references: Sequence[str] = ()) -> Figure:

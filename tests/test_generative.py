@@ -152,6 +152,8 @@ def test_every_figure_can_be_drawn(made, sample):
     point = ("train mean", decode(shown["point"]["train mean"]))
     sheet = sampling_figures.sample_sheet(left, right, point, draws, CLASS_NAMES)
     assert len(sheet.axes) == 5
+    single, drawn = (sheet.axes[i].images[0].get_array().shape for i in (0, -1))
+    assert abs(single[0] - drawn[0]) <= 1  # all strips are as high as each other
     curves = sampling_figures.draw_curves(made["methods"], ["train mean"])
     assert len(curves.axes[0].lines) == 3
     bars = sampling_figures.coverage_bars(made["methods"])
