@@ -17,9 +17,12 @@ from .donor import Donor
 from .evaluation import bootstrap
 from .generative import DRAWS, IMAGES, Predictor, generative_analysis
 from .models.cvae import CVAECompleter
-from .runs import Run
+from .provenance import is_current
+from .restore import restore_run
+from .runs import Run, default_runs_dir
 from .settings import known
 from .training import fit
+from .weights import published_weights
 
 # the variant of each network, and what tables call it
 NETWORKS = {
@@ -41,7 +44,9 @@ def analyse_beyond(
     seeds: int = 1,
     **changes: Any,
 ) -> Path:
-    """Make and publish the analysis ``generative``; networks are trained if need be.
+    """Make and publish the analysis ``generative``.
+
+    Networks that are neither trained here nor published are trained.
 
     Args:
         data: ``"full"``, or ``"sample"`` to try it out (published under another name).
@@ -55,13 +60,24 @@ def analyse_beyond(
     """
     chosen = [known(name, NETWORKS, "network") for name in networks]
     dataset = load(data)
-    runs = {name: fit(RunConfig.of_variant(name, data=data, **changes), dataset) for name in chosen}
-    more = [
-        fit(RunConfig.of_variant("unet", data=data, seed=seed, **changes), dataset)
-        for seed in range(1, seeds)
-    ]
+
+    def run(variant: str, seed: int = 0) -> Run:
+        return finished_run(RunConfig.of_variant(variant, data=data, seed=seed, **changes), dataset)
+
+    runs = {name: run(name) for name in chosen}
+    more = [run("unet", seed) for seed in range(1, seeds)]
     values = beyond_analysis(runs, dataset, more, images=images, draws=draws)
     return publish("generative", values, dataset)
+
+
+def finished_run(config: RunConfig, dataset: Dataset) -> Run:
+    """Return the run of a configuration: trained here, or else published, or else trained now."""
+    if not Run(default_runs_dir() / config.run_id).is_finished:
+        for name, entry in published_weights().items():
+            record = entry.record
+            if record.config_hash == config.hash() and is_current(record.code_hash, config.model):
+                return restore_run(name, dataset)
+    return fit(config, dataset)
 
 
 def beyond_analysis(
@@ -102,7 +118,7 @@ def beyond_analysis(
         values["methods"][name]["title"] = NETWORKS[name]
     values["runs"] = {
         name: {
-            "run_id": run.run_id,
+            "run_id": run.record.get("published", {}).get("run_id", run.run_id),
             "parameters": models[name].parameter_count(),
             "test_mse": run.metrics["overall"]["mse"],
         }

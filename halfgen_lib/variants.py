@@ -102,8 +102,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "unet-train-3k": _UNET | {"train_size": 3_000, "epochs": 40},
     "unet-train-10k": _UNET | {"train_size": 10_000, "epochs": 24},
     "unet-train-30k": _UNET | {"train_size": 30_000, "epochs": 16},
-    "cvae": _SAMPLER | {"model": "cvae", "epochs": 4},
-    "gan": _SAMPLER | {"model": "gan", "epochs": 4, "momentum": 0.5, "learning_rate": 5e-4},
+    "cvae": _SAMPLER | {"model": "cvae", "epochs": 16},
+    "gan": _SAMPLER | {"model": "gan", "epochs": 16, "momentum": 0.5, "learning_rate": 5e-4},
     "flow": _SAMPLER | {"model": "flow", "epochs": 20},
     "flow-large": _SAMPLER
     | {"model": "flow", "epochs": 200, "model_settings": {"widths": (64, 128, 256), "patch": 1}},

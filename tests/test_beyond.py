@@ -9,6 +9,7 @@ from halfgen_lib import analyses, beyond, claims, classifier, generative, tables
 from halfgen_lib.beyond import NETWORKS, analyse_beyond
 from halfgen_lib.config import RunConfig
 from halfgen_lib.training import fit
+from halfgen_lib.weights import publish_weights
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +114,19 @@ def test_claim_9_weighs_error_and_realism(mean, frechet, verdict):
 def test_an_unknown_network_is_refused():
     with pytest.raises(ValueError, match=r"network 'vae' is not known; did you mean 'cvae'\?"):
         analyse_beyond("sample", ["vae"])
+
+
+def test_a_network_that_is_published_is_not_trained_again(
+    tiny_config, sample, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HALFGEN_WEIGHTS", str(tmp_path / "weights"))
+    config, other = tiny_config(epochs=1), tiny_config(epochs=1, seed=1)
+    run = fit(config, sample, runs_dir=tmp_path / "elsewhere", quiet=True)
+    publish_weights(run, "cae")
+    monkeypatch.setattr(beyond, "fit", lambda config, _: config)
+    found = beyond.finished_run(config, sample)
+    assert found.metrics == run.metrics
+    assert found.record["published"]["run_id"] == run.run_id
+    assert beyond.finished_run(other, sample) == other  # that one has to be trained
+    monkeypatch.setattr(beyond, "is_current", lambda *_: False)
+    assert beyond.finished_run(config, sample) == config  # the code has changed since
