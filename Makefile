@@ -17,9 +17,10 @@ help:  ## say what each target does
 report: .venv/.installed  ## train, run the notebooks, render the report (HTML and PDF)
 	$(BIN)/halfgen report $(PARAMS)
 
-publish-report: .venv/.installed  ## render the report, keep it in report/published, draw the README's pictures
+publish-report: .venv/.installed  ## render the report, keep it in report/published, renew the README
 	$(BIN)/python -m halfgen_lib.published_report
 	$(BIN)/python scripts/draw_readme_pictures.py
+	$(BIN)/python scripts/write_readme.py
 
 test: .venv/.installed-test  ## run the tests but those of faults; needs no network and no GPU
 	$(BIN)/ruff check .
@@ -35,7 +36,7 @@ study: .venv/.installed-test  ## train all variants with three seeds; may be sto
 
 bench: .venv/.installed  ## measure our speed beside a plain loop's; needs an idle machine
 	$(BIN)/halfgen bench
-	$(BIN)/python scripts/write_readme_bench.py
+	$(BIN)/python scripts/write_readme.py
 
 lab: .venv/.installed  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 notebooks

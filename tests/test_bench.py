@@ -304,21 +304,10 @@ def test_benches_of_the_full_data_are_published(quick, results_dir):
     assert analyses.published_benches() == {"bench-cpu": values | {"data": "full"}}
 
 
-def test_the_readme_shows_the_benches(quick):
+def test_the_readmes_section_holds_the_benchs_numbers(quick):
     values, _ = quick
-    readme = "a\n<!-- bench -->\nold\n<!-- /bench -->\nz\n"
-    assert "Not measured yet." in tables.readme_with_benches(readme, [])
-    shown = tables.readme_with_benches(readme, [values])
-    assert "old" not in shown and shown.startswith("a\n") and shown.endswith("z\n")
+    shown = tables.readme_section(values)
     assert f"{values['speed']['ours']['images_per_second']:,.0f}" in shown
-    assert tables.readme_with_benches(shown, [values]) == shown
-    with pytest.raises(ValueError, match="has not one <!-- bench -->"):
-        tables.readme_with_benches("no marks", [])
-
-
-def test_the_readmes_numbers_are_the_published_ones():
-    readme = (ROOT / "README.md").read_text()
-    assert tables.readme_with_benches(readme, analyses.published_benches().values()) == readme
 
 
 def test_a_bench_is_published_under_its_devices_name(monkeypatch, tmp_path):

@@ -10,8 +10,6 @@ from ..tables import NBSP
 Row = dict[str, str]
 Values = Mapping[str, Any]
 
-MARKS = ("<!-- bench -->", "<!-- /bench -->")  # the README's section, written by scripts/
-
 
 def ranged(value: Values, digits: int, unit: float = 1) -> str:
     """Return "median (low–high)" of measurements, in units of ``unit``."""
@@ -148,18 +146,3 @@ def readme_section(bench: Values) -> str:
             markdown(target_rows(bench)),
         ]
     )
-
-
-def readme_with_benches(readme: str, benches: Iterable[Values]) -> str:
-    """Return the README's text with the sections of these benches between its two marks.
-
-    Raises:
-        ValueError: if the marks are not there.
-    """
-    try:
-        before, rest = readme.split(MARKS[0])
-        _, after = rest.split(MARKS[1])
-    except ValueError:
-        raise ValueError(f"the README has not one {MARKS[0]} before one {MARKS[1]}") from None
-    shown = "\n\n".join(map(readme_section, benches)) or "Not measured yet."
-    return f"{before}{MARKS[0]}\n\n{shown}\n\n{MARKS[1]}{after}"
