@@ -30,7 +30,7 @@ def _canvas(height: float, **axes) -> tuple[Figure, Axes | np.ndarray]:
 
 def draw_image(axes: Axes, image: np.ndarray) -> None:
     """Draw one image (H, W), values in [0, 1], without a frame."""
-    axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="none")
     axes.set_axis_off()
 
 

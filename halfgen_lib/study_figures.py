@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, NullLocator
 
 from .display import use_paper_style
-from .figures import BLUE, GREY, ORANGE, WIDTH, Intervals
+from .figures import BLUE, GREEN, GREY, ORANGE, WIDTH, Intervals
+from .results import Record
 
 SERIES = (("validation", "o", BLUE), ("test", "s", ORANGE))
 
@@ -103,6 +104,64 @@ def error_curves(
     row[0, 0].set_ylabel("mean squared error (test)")
     figure.legend(*row[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return figure
+
+
+def seed_curves(panels: Mapping[str, Sequence[Record]], reference: float | None = None) -> Figure:
+    """Show losses and learning rate by epoch, a line a seed, one column a variant.
+
+    Circles mark the epochs of the lowest validation loss. The losses of the first epochs may lie
+    above the frame.
+
+    Args:
+        panels: title -> the records of a variant's seeds.
+        reference: a loss to mark with a dashed line.
+    """
+    use_paper_style()
+    figure, grid = plt.subplots(
+        2,
+        len(panels),
+        figsize=(WIDTH, 3.3),
+        layout="constrained",
+        squeeze=False,
+        sharex="col",
+        sharey="row",
+        height_ratios=(3, 1),
+    )
+    columns = zip(grid.T, panels.items(), strict=True)
+    for (losses, rates), (title, records) in columns:
+        for i, record in enumerate(records):
+            _draw_seed(losses, rates, record, named=i == 0)
+        if reference is not None:
+            losses.axhline(reference, color=GREY, linestyle="--", linewidth=0.9)
+        losses.set_title(title, fontsize=8.5, pad=3)
+        rates.set(yscale="log", xlabel="epoch")
+        rates.xaxis.get_major_locator().set_params(integer=True)
+    shown = [record.history for records in panels.values() for record in records]
+    low = min(min(*own.train_loss, *own.val_loss) for own in shown)
+    high = max(own.val_loss[min(2, len(own.val_loss) - 1)] for own in shown)
+    grid[0, 0].set(ylabel="mean squared error", ylim=(low - 0.05 * (high - low), high))
+    grid[1, 0].set_ylabel("learning rate")
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
+    return figure
+
+
+def _draw_seed(losses: Axes, rates: Axes, record: Record, named: bool) -> None:
+    """Draw one run; ``named``: its lines stand in the legend for those of all seeds."""
+    history, best = record.history, record.best_epoch
+    epochs = np.arange(1, len(history.val_loss) + 1)
+    lines = {"training": (history.train_loss, ORANGE), "validation": (history.val_loss, BLUE)}
+    for name, (loss, color) in lines.items():
+        losses.plot(epochs, loss, color=color, linewidth=0.9, label=name if named else None)
+    losses.plot(
+        best,
+        history.val_loss[best - 1],
+        "o",
+        color=BLUE,
+        markersize=6,
+        fillstyle="none",
+        label="lowest" if named else None,
+    )
+    rates.step(epochs, history.lr, where="mid", color=GREEN, linewidth=0.9)
 
 
 def _round_numbers(low: float, high: float, most: int = 5) -> list[float]:

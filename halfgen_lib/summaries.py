@@ -128,15 +128,38 @@ def summarise_variants(records: Iterable[Record], study: str = "study") -> dict[
     return summaries
 
 
-def best_on_validation(summaries: Mapping[str, Summary]) -> Summary | None:
-    """Return the variant with the lowest mean validation MSE of those with the most seeds.
+def best_on_validation(summaries: Mapping[str, Summary]) -> tuple[Summary, list[int]] | None:
+    """Return the variant with the lowest mean validation MSE, and the seeds it was chosen by.
 
+    The seeds are those that all variants have: a mean over other seeds would compare seeds, too.
     Variants that validate on the test set cannot be chosen. None if there is nothing to choose.
     """
     candidates = [summary for summary in summaries.values() if summary.can_be_chosen]
-    most = max((min(summary.count, SEEDS) for summary in candidates), default=0)
-    candidates = [summary for summary in candidates if summary.count >= most]
-    return min(candidates, key=lambda summary: summary.mean("val_mse"), default=None)
+    if not candidates:
+        return None
+    found = [{record.seed: record.val_mse for record in s.records} for s in candidates]
+    common = sorted(set(found[0]).intersection(*found))
+    means = [statistics.fmean(own[seed] for seed in common or own) for own in found]
+    return candidates[means.index(min(means))], common
+
+
+def seed_noise(summaries: Mapping[str, Summary]) -> tuple[float, list[str]] | None:
+    """Return what another seed changes, and the variants that differ from the default by no more.
+
+    The first is the standard deviation of the default's validation MSE; a variant differs by no
+    more if its mean lies within two of them. None where the default has fewer than two seeds.
+    """
+    usual = summaries.get("default", Summary("default"))
+    if usual.count < 2:
+        return None
+    mean, sd = usual.mean("val_mse"), usual.sd("val_mse")
+    return sd, [
+        name
+        for name, summary in summaries.items()
+        if name != "default"
+        and summary.can_be_chosen
+        and abs(summary.mean("val_mse") - mean) <= 2 * sd
+    ]
 
 
 def by_validation(summaries: Mapping[str, Summary]) -> list[Summary]:

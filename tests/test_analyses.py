@@ -10,9 +10,11 @@ import torch
 
 from halfgen_lib import analyses, claims, pixels, tables
 from halfgen_lib.audits import nearest_distance
+from halfgen_lib.config import RunConfig
 from halfgen_lib.data import Images
 from halfgen_lib.erratum import affine_probe
 from halfgen_lib.models import build_model
+from halfgen_lib.provenance import code_hash
 from halfgen_lib.results import ResultsError, results_path
 from halfgen_lib.summaries import Summary
 from halfgen_lib.training import fit
@@ -159,26 +161,39 @@ def test_verdicts_follow_the_numbers():
     assert claims.dataset_size(60_000, 10_000).verdict.startswith("not true")
 
 
+def test_some_seeds_may_reproduce_what_others_do_not():
+    far = SimpleNamespace(train_loss=[0.03] * 20, val_loss=[0.03] * 20, lr=[1e-3] * 20)
+    both = summaries("as_published", record(), record(history=far))
+    assert claims.convergence(both).verdict == "reproduced by 1 of 2 seeds"
+    assert (
+        claims.convergence(both).measured
+        == "training 0.0273 to 0.0300, validation 0.0273 to 0.0300"
+    )
+    assert claims.learning_rate_drops(both).verdict == "not reproduced"
+
+
+def as_declared(variant, **changes):
+    config = RunConfig.of_variant(variant)
+    own = {"seed": 0, "identity": config.identity(), "config_hash": config.hash()}
+    return record(variant, **own | {"code_hash": code_hash(config.model)} | changes)
+
+
 def test_more_data_reads_the_last_step():
     found = {}
-    for name, size, error in (
-        ("train-1k", 1000, 0.04),
-        ("train-3k", 3000, 0.03),
-        ("default", 0, 0.02),
-    ):
+    for name, error in {"train-1k": 0.04, "train-3k": 0.03, "default": 0.02}.items():
         test = SimpleNamespace(mse=SimpleNamespace(mean=error))
-        identity = {"train_size": size, "data": "full", "split": "holdout"}
-        found |= summaries(name, record(name, test=test, identity=identity))
+        found |= summaries(name, as_declared(name, test=test))
     measured = "1,000 images 0.0400, 3,000 0.0300, 50,000 0.0200: the last step lowers it by 33.3%"
     assert claims.more_data(found, {}).measured == measured
     assert claims.more_data(found, {}).verdict.startswith("likely")
     flat = {}
-    for name, size in (("unet-train-1k", 1000), ("unet-train-3k", 3000), ("unet", 0)):
-        identity = {"train_size": size, "data": "full", "split": "holdout"}
-        flat |= summaries(name, record(name, identity=identity))
+    for name in ("unet-train-1k", "unet-train-3k", "unet"):
+        flat |= summaries(name, as_declared(name))
     both = claims.more_data(found, flat)
     assert both.measured.startswith(f"{measured}; U-Net: 1,000 images 0.0271")
     assert both.verdict.startswith("not by much")
+    other = as_declared("unet", config_hash="0" * 10)  # of settings that it had before
+    assert claims.more_data(found, flat | summaries("unet", other)).measured == measured
 
 
 def test_easy_and_hard_ranks_by_both_measures(made):

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -127,6 +128,17 @@ def test_what_is_current_is_not_made_again(rendered, tmp_path):
     target.write_text("made by somebody else")
     assert not pipeline.take_back(target, mark)
     assert (build / ".report.ipynb.stamp").is_file()
+
+
+def test_without_published_results_the_report_is_whole(rendered, tmp_path, monkeypatch):
+    """It says what to run in their place, and refers to nothing that is not shown."""
+    build, _ = rendered
+    monkeypatch.setenv("HALFGEN_RUNS", str(build.parent / "runs"))
+    monkeypatch.setenv("HALFGEN_RESULTS", str(tmp_path / "none"))
+    pipeline.run_notebook(REPORT, tmp_path / REPORT.name, [])
+    shutil.copy(ROOT / "report" / "references.bib", tmp_path)
+    pipeline.export(tmp_path / REPORT.name, "html", tmp_path / "report.html")
+    assert "not computed yet: <code>make study</code>" in (tmp_path / "report.html").read_text()
 
 
 def test_reports_numbers_are_the_runs(rendered):

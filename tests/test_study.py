@@ -381,14 +381,27 @@ def test_summaries_tell_means_spreads_and_what_is_missing(made):
     assert found["default"].text("val_mse", 4) == "0.0210 ± 0.0010"
     assert (found["default"].note(), found["flip"].note()) == ("", "2 of 3 seeds")
     assert found["long"].note() == "missing"
-    # as_published validates on the test set; flip has too few seeds to be compared
-    assert summaries.best_on_validation(found).variant == "default"
+    # as_published validates on the test set; default has a seed that flip has not
+    assert summaries.best_on_validation(found) == (found["flip"], [0, 1])
     rows = summaries.table_rows(found)
     assert [row["variant"] for row in rows[:3]] == [r"`as_published` \*", "`flip`", "`default`"]
     assert rows[-1]["validation MSE"] == "–" and len(rows) == len(found)
     assert summaries.best_on_validation(summarise_variants([])) is None
     (origin,) = summaries.origin_rows(records)
     assert origin["runs"] == "8" and "CPU" in origin["device"]
+
+
+def test_what_chance_may_explain_is_told(made):
+    values = {"default": (0.0210, 0.0212), "flip": (0.0212,), "long": (0.0220,), "sgd": (0.0209,)}
+    found = summarise_variants(
+        record_for(made, name, seed, val_mse=value)
+        for name, own in values.items()
+        for seed, value in enumerate(own)
+    )
+    sd, alike = summaries.seed_noise(found)
+    assert sd == pytest.approx(0.0001 * 2**0.5)
+    assert alike == ["sgd", "flip"]
+    assert summaries.seed_noise({}) is None
 
 
 def test_what_is_not_complete_is_named(made):
@@ -451,6 +464,22 @@ def test_curves_join_the_runs_as_they_are_declared(made):
     figure.draw_without_rendering()
     labels = [label.get_text() for label in figure.axes[1].get_xticklabels()]
     assert labels == ["10k", "20k", "50k"]
+
+
+def test_the_curves_of_all_seeds_are_drawn(made):
+    records = [record_for(made, "default", seed) for seed in range(3)]
+    figure = study_figures.seed_curves({"a": records, "b": records[:1]}, reference=0.0273)
+    figure.draw_without_rendering()
+    losses, other, rates, _ = figure.axes
+    assert [len(ax.lines) for ax in (losses, other, rates)] == [3 * 3 + 1, 3 + 1, 3]
+    best = losses.lines[2]
+    assert best.get_xdata() == [records[0].best_epoch]
+    assert best.get_ydata() == [min(records[0].history.val_loss)]
+    assert [text.get_text() for text in figure.legends[0].texts] == [
+        "training",
+        "validation",
+        "lowest",
+    ]
 
 
 def test_an_empty_summary_is_missing():
