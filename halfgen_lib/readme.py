@@ -17,28 +17,27 @@ def results_section() -> str:
     """Return the errors that the study is about as a table; what is not published is left out."""
     baselines = published("baselines")
     study, beyond = (_summaries(name) for name in ("study", "beyond"))
-    errors = {"the seed, as its report says": str(SEED_REPORT_MSE)}
+    errors = [(SEED_REPORT_MSE, "the seed, as its report says", str(SEED_REPORT_MSE))]
     networks = {
         "its public code, trained here: an affine map under a sigmoid": study.get("as_published"),
         "the network that its text describes": study.get("default"),
         "a U-Net without the bottleneck": beyond.get("unet"),
     }
-    errors |= {title: _error(found) for title, found in networks.items() if found and found.count}
-    if baselines:
-        for method in (baselines["methods"][name] for name in ("low_rank", "nearest")):
-            title = f"{method['title']}, a baseline"
-            errors[title] = f"{method['overall']['mse']['mean']:.4f}"
-    ordered = sorted(errors.items(), key=lambda item: -float(item[1].split()[0]))
-    return markdown({"": title, "test MSE": error} for title, error in ordered)
+    for title, found in networks.items():
+        if found and found.count:
+            several = f" (mean ± sd, {found.count} seeds)" if found.count > 1 else ""
+            error = found.text("test_mse", 4) + several
+            errors.append((found.mean("test_mse"), title, error))
+    for name in ("low_rank", "nearest") if baselines else ():
+        method = baselines["methods"][name]
+        error = method["overall"]["mse"]["mean"]
+        errors.append((error, f"{method['title']}, a baseline", f"{error:.4f}"))
+    ordered = sorted(errors, reverse=True)
+    return markdown({"": title, "test MSE": error} for _, title, error in ordered)
 
 
 def _summaries(study: str) -> dict[str, Summary]:
     return summarise_variants(read_results(results_path(study)).records.values(), study)
-
-
-def _error(summary: Summary) -> str:
-    several = f" (mean ± sd, {summary.count} seeds)" if summary.count > 1 else ""
-    return summary.text("test_mse", 4) + several
 
 
 def sections() -> dict[str, str]:
