@@ -73,7 +73,7 @@ def publish_weights(run: Run, name: str) -> Path:
     Raises:
         ValueError: a name that is not one of lower-case letters, digits, ``-`` and ``_``.
         RunError: if the run is not finished.
-        WeightsError: if its weights are missing or damaged, or all networks would exceed 12 MB.
+        WeightsError: if its weights are missing or damaged, or all networks would exceed 12 MiB.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,49}", name):
         raise ValueError(f"name is {name!r}; allowed: lower-case letters, digits, - and _")
