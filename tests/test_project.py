@@ -1,5 +1,7 @@
 """The project's own files agree with each other."""
 
+import ast
+import graphlib
 import re
 import tomllib
 from importlib import metadata
@@ -110,3 +112,43 @@ def test_older_code_that_computes_the_same_is_current_and_other_code_is_not(monk
     assert not provenance.is_current("1" * 10, "cae")
     assert not provenance.is_current("2" * 10, "cae")
     assert not provenance.is_current("0" * 10, "unet")
+
+
+def library_modules():
+    """Return the modules and packages in halfgen_lib, each with its files."""
+    found = {}
+    for path in (ROOT / "halfgen_lib").rglob("*.py"):
+        name = path.relative_to(ROOT / "halfgen_lib").with_suffix("").parts[0]
+        if name != "__init__":
+            found.setdefault(name, []).append(path)
+    return found
+
+
+def imported(path, modules):
+    """Return the names of the library's modules that a file imports, at its top or later."""
+    depth = len(path.relative_to(ROOT / "halfgen_lib").parts)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            parts = (node.module or "").split(".")
+            if node.level == 0 and parts[0] == "halfgen_lib":
+                parts = parts[1:]
+            elif node.level != depth:
+                continue
+            names = parts[:1] if "".join(parts) else [alias.name for alias in node.names]
+            yield from (name for name in names if name in modules)
+
+
+def test_modules_import_only_what_the_contributors_map_allows():
+    table = (ROOT / "CONTRIBUTING.md").read_text().split("## Find your way")[1].split("\n## ")[0]
+    rows = [re.findall(r"`(\w+)`", line) for line in table.splitlines() if "| `" in line]
+    place = {name: number for number, row in enumerate(rows) for name in row}
+    modules = library_modules()
+    assert sorted(place) == sorted(modules) and sum(map(len, rows)) == len(place)
+    graph = {
+        name: {other for path in paths for other in imported(path, modules)} - {name}
+        for name, paths in modules.items()
+    }
+    assert "data" in graph["training"] and "models" in graph["weights"]  # the reading works
+    upwards = [(a, b) for a, others in graph.items() for b in others if place[b] > place[a]]
+    assert upwards == []
+    graphlib.TopologicalSorter(graph).prepare()  # a circle is an error
