@@ -31,6 +31,7 @@ NETWORKS = {
     "cvae": "CVAE",
     "gan": "GAN",
     "flow": "flow",
+    "residual-flow": "residual flow",
 }
 CODES = 64  # that the likelihood of the CVAE is estimated with
 

@@ -105,6 +105,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "cvae": _SAMPLER | {"model": "cvae", "epochs": 16},
     "gan": _SAMPLER | {"model": "gan", "epochs": 16, "momentum": 0.5, "learning_rate": 5e-4},
     "flow": _SAMPLER | {"model": "flow", "epochs": 20},
+    "residual-flow": _SAMPLER | {"model": "residual_flow", "epochs": 12, "learning_rate": 2e-3},
     "flow-large": _SAMPLER
     | {"model": "flow", "epochs": 200, "model_settings": {"widths": (64, 128, 256), "patch": 1}},
 }
@@ -148,7 +149,7 @@ BEYOND: dict[str, tuple[str, ...]] = {
         "unet-large-long",
     ),
     "train_size": ("unet-train-1k", "unet-train-3k", "unet-train-10k", "unet-train-30k", "unet"),
-    "samplers": ("cvae", "gan", "flow", "flow-large"),
+    "samplers": ("cvae", "gan", "flow", "residual-flow", "flow-large"),
 }
 
 STUDIES = {"study": FACTORS, "beyond": BEYOND}  # by the name of their results file

@@ -20,6 +20,13 @@ SMALL = {
     "cvae": {"widths": [4, 8], "encoder_widths": [4, 8], "latent_dim": 4, "warmup_steps": 2},
     "gan": {"widths": [4, 8], "judge_widths": [4, 8], "latent_dim": 4},
     "flow": {"widths": [4, 8], "embedding": 8, "steps": 2},
+    "residual_flow": {
+        "widths": [4, 8],
+        "embedding": 8,
+        "steps": 2,
+        "mean_widths": [4, 8],
+        "spread_widths": [4],
+    },
 }
 TINY = {"model_settings": SMALL["cae"]}
 

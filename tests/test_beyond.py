@@ -49,6 +49,7 @@ def test_every_network_has_its_row_beside_the_baselines(made):
         "cvae",
         "gan",
         "flow",
+        "residual-flow",
     }
     assert set(made["runs"]) == set(NETWORKS)
     assert made["runs"]["flow"]["run_id"].startswith("flow-flow-seed0-")

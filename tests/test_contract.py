@@ -20,7 +20,7 @@ SAMPLERS = [name for name in MODELS if isinstance(built(name), Sampler)]
 
 
 def test_every_model_is_held_to_the_contract():
-    assert set(SMALL) == set(MODELS) and SAMPLERS == ["cvae", "gan", "flow"]
+    assert set(SMALL) == set(MODELS) and SAMPLERS == ["cvae", "gan", "flow", "residual_flow"]
 
 
 @pytest.fixture

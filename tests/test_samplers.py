@@ -60,6 +60,42 @@ def test_flow_loses_nothing_where_the_right_half_is_known(left, monkeypatch):
     assert model.loss(left, left, None).item() == pytest.approx(0.25, rel=1e-4)
 
 
+def test_residual_flow_draws_from_a_gaussian_of_its_mean_and_spread(left, monkeypatch):
+    """On the exact velocity of standard noise, E[x1 - x0 | x_t] = (2 t - 1) x / ((1 - t)² + t²)."""
+    model = built("residual_flow", steps=100)
+
+    def velocity(x, time, known):
+        assert known.shape[1] == 3
+        t = time[:, None, None, None]
+        return (2 * t - 1) / ((1 - t) ** 2 + t**2) * x
+
+    monkeypatch.setattr(model, "velocity", velocity)
+    drawn = model.draw(left, torch.Generator().manual_seed(1))
+    noise = torch.randn(left.shape, generator=torch.Generator().manual_seed(1))
+    mean, deviation, _ = model.expect(left)
+    spread = 0.02 + math.sqrt(math.pi / 2) * deviation
+    assert torch.allclose(drawn, (mean + spread * noise).clamp(0, 1).flip(-1), atol=2e-3)
+    assert torch.equal(model.predict(left), mean.flip(-1))
+
+
+def test_each_of_the_residual_flows_networks_learns_from_its_own_loss(left):
+    model, right = built("residual_flow"), left.roll(1, 0)
+    torch.manual_seed(1)
+    model.loss(left, right, None).backward()
+    mean, deviation, _ = model.expect(left)
+    residual = right.flip(-1) - mean
+    losses = {
+        model.mean: residual.square().mean(),
+        model.deviation: (deviation - residual.detach().abs()).square().mean(),
+    }
+    for network, loss in losses.items():
+        weights = list(network.parameters())
+        own = torch.autograd.grad(loss, weights, retain_graph=True)
+        for weight, gradient in zip(weights, own, strict=True):
+            assert torch.allclose(weight.grad, gradient, rtol=1e-4, atol=1e-7)
+    assert all(weight.grad is not None for weight in model.network.parameters())
+
+
 def test_cvae_knows_the_likelihood_where_the_code_says_nothing(left, monkeypatch):
     """Then p(y | x) is one Gaussian, whatever the number of codes."""
     model = built("cvae")

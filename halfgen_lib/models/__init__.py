@@ -24,6 +24,7 @@ MODELS: dict[str, str] = {
     "cvae": "halfgen_lib.models.cvae:CVAECompleter",
     "gan": "halfgen_lib.models.gan:GANCompleter",
     "flow": "halfgen_lib.models.flow:FlowCompleter",
+    "residual_flow": "halfgen_lib.models.residual_flow:ResidualFlowCompleter",
 }
 
 

@@ -44,6 +44,7 @@ class FlowCompleter(Sampler):
 
     Settings = FlowSettings
     mean_of = 2  # one-step means: they differ little
+    inputs = 2  # maps that the velocity depends on: where it is, and what is known
 
     def __init__(self, config: FlowSettings | None = None):
         super().__init__()
@@ -54,7 +55,7 @@ class FlowCompleter(Sampler):
             nn.Linear(config.embedding, config.embedding),
         )
         self.network = UNet(
-            2,
+            self.inputs,
             1,
             config.widths,
             config.blocks,
@@ -63,28 +64,52 @@ class FlowCompleter(Sampler):
             embedding=config.embedding,
         )
 
-    def velocity(self, x: Tensor, time: Tensor, left: Tensor) -> Tensor:
-        """Return v(x, t, left): (B, 1, 28, 14) for x (B, 1, 28, 14) and times (B,) in [0, 1].
+    def velocity(self, x: Tensor, time: Tensor, known: Tensor) -> Tensor:
+        """Return v(x, t, left): (B, 1, 28, 14).
 
         Everything here is in the pose of :class:`unet.UNetCompleter`: the right half's mirror
         image lies on the left half.
+
+        Args:
+            x: (B, 1, 28, 14), a place on the way.
+            time: (B,) in [0, 1].
+            known: (B, C, 28, 14) about in [-1, 1], what the left half tells.
         """
         frequencies = torch.exp(
             torch.linspace(0, math.log(1000), self.config.embedding // 2, device=x.device)
         )
         angles = time[:, None] * frequencies
         embedded = self.embed(torch.cat((angles.sin(), angles.cos()), dim=1))
-        return self.network(torch.cat((x, 2 * left - 1), dim=1), embedded)
+        return self.network(torch.cat((x, known), dim=1), embedded)
+
+    def on_a_path(self, end: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the learned and the true velocity at a random time of a random path to ``end``."""
+        start = torch.randn_like(end)
+        time = torch.rand(len(end), device=end.device)
+        at = torch.lerp(start, end, time[:, None, None, None])
+        return self.velocity(at, time, known), end - start
+
+    def follow(self, x: Tensor, known: Tensor) -> Tensor:
+        """Follow the velocity from noise at t = 0 to t = 1.
+
+        Heun's last step is Euler's, as Karras et al. (2022) have it: from there the velocity leads
+        to the mean of what is still possible, and its error at t = 1 stays out of the picture.
+        """
+        step = 1 / self.config.steps
+        for number in range(self.config.steps):
+            time = x.new_full((len(x),), number * step)
+            slope = self.velocity(x, time, known)
+            if self.config.solver == "heun" and number < self.config.steps - 1:
+                # the mean of the slopes at both ends of the step
+                slope = (slope + self.velocity(x + step * slope, time + step, known)) / 2
+            x = x + step * slope
+        return x
 
     def loss(
         self, left: Tensor, right: Tensor, criterion: Callable[[Tensor, Tensor], Tensor]
     ) -> Tensor:
         """Return the mean squared error of the velocity at random times on random paths."""
-        end = 2 * right.flip(-1) - 1
-        start = torch.randn_like(end)
-        time = torch.rand(len(left), device=left.device)
-        at = torch.lerp(start, end, time[:, None, None, None])
-        return F.mse_loss(self.velocity(at, time, left), end - start)
+        return F.mse_loss(*self.on_a_path(2 * right.flip(-1) - 1, 2 * left - 1))
 
     def forward(self, left: Tensor) -> Tensor:
         """Return the mean right half, by one step from each of a few noises."""
@@ -92,24 +117,12 @@ class FlowCompleter(Sampler):
         means = []
         for _ in range(self.mean_of):
             start = self.noise(left, left.shape, generator)
-            means.append(start + self.velocity(start, left.new_zeros(len(left)), left))
+            means.append(start + self.velocity(start, left.new_zeros(len(left)), 2 * left - 1))
         return self._picture(torch.stack(means).mean(0))
 
     def draw(self, left: Tensor, generator: torch.Generator) -> Tensor:
-        """Follow the velocity from noise to a right half; see :meth:`Sampler.draw`.
-
-        Heun's last step is Euler's, as Karras et al. (2022) have it: from there the velocity leads
-        to the mean of what is still possible, and its error at t = 1 stays out of the picture.
-        """
-        x, step = self.noise(left, left.shape, generator), 1 / self.config.steps
-        for number in range(self.config.steps):
-            time = left.new_full((len(left),), number * step)
-            slope = self.velocity(x, time, left)
-            if self.config.solver == "heun" and number < self.config.steps - 1:
-                # the mean of the slopes at both ends of the step
-                slope = (slope + self.velocity(x + step * slope, time + step, left)) / 2
-            x = x + step * slope
-        return self._picture(x)
+        """Follow the velocity from noise to a right half; see :meth:`Sampler.draw`."""
+        return self._picture(self.follow(self.noise(left, left.shape, generator), 2 * left - 1))
 
     @staticmethod
     def _picture(x: Tensor) -> Tensor:
