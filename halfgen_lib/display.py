@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import mistune
 import numpy as np
 from IPython.display import display
 from matplotlib import font_manager
@@ -119,7 +120,7 @@ def show_table(
     header: Sequence[str] | None = None,
     align: str | Sequence[str] | None = None,
 ) -> None:
-    """Display a table with its caption above.
+    """Display a table with its caption above; a click on a column's title sorts by it.
 
     Args:
         rows: mappings, whose keys are the header, or sequences with `header` given. Cells may
@@ -133,7 +134,8 @@ def show_table(
     _show_caption(caption)
     own = {"label": label, "caption": caption}
     table = markdown_table(rows, header=header, align=align)
-    display({"text/markdown": table, "text/plain": table}, raw=True, metadata={"halfgen": own})
+    data = {"text/markdown": table, "text/html": _sortable(table), "text/plain": table}
+    display(data, raw=True, metadata={"halfgen": own})
 
 
 def markdown_table(
@@ -163,6 +165,20 @@ def markdown_table(
     widths = [min(max(map(len, column)), _WIDEST) for column in zip(*cells, strict=True)]
     marks = [a + "-" * max(n, 3) + b for (a, b), n in zip(ends, widths, strict=True)]
     return "\n".join(f"| {' | '.join(line)} |" for line in (cells[0], marks, *cells[1:]))
+
+
+def _sortable(table: str) -> str:
+    """Return a Markdown table as HTML that brings its own script.
+
+    JupyterLab runs the script in what its user has run; in a notebook that it does not trust it
+    leaves the script out, and the table stays as it is.
+    """
+    html = mistune.create_markdown(escape=True, plugins=["table", "math"])(table)
+    script, style = (
+        (TEMPLATES / name).read_text(encoding="utf-8") for name in ("tables.js", "tables.css")
+    )
+    act = "makeSortable(document.currentScript.parentElement.querySelector('table'));"
+    return f"{html}<style>{style}</style><script>(() => {{{script}{act}}})();</script>"
 
 
 def show_markdown(text: str) -> None:

@@ -93,7 +93,7 @@ class PaperHTMLExporter(PaperExporter):
         if faces := font_faces():
             (scratch / "fonts.css").write_text(faces, encoding="utf-8")
             options.append("--css=fonts.css")
-        options.append("--css=paper.css")
+        options += ["--css=paper.css", "--css=tables.css"]
         return run_pandoc(paper, "html", scratch, folder, options)
 
 

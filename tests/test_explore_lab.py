@@ -1,4 +1,4 @@
-"""Notebook 08 as a person uses it: JupyterLab is started and a browser opens it."""
+"""Notebooks as a person uses them: JupyterLab is started and a browser opens 08, and 06."""
 
 import os
 import re
@@ -24,6 +24,7 @@ from halfgen_lib.weights import publish_weights
 
 ROOT = project_root()
 NOTEBOOK = "08_explore.ipynb"
+TABLES = "06_variants.ipynb"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PATIENCE = 120  # seconds for one step: a machine may be busy
 FOLDERS = (
@@ -100,9 +101,19 @@ def address(tiny_config, sample, tmp_path_factory):
     assert "parameters" in parameters.metadata.tags and '"sample"' in parameters.source
     (folder / "notebooks").mkdir()
     nbformat.write(notebook, folder / "notebooks" / NOTEBOOK)
+    shutil.copy(ROOT / "notebooks" / TABLES, folder / "notebooks")
     environment = {"HALFGEN_WEIGHTS": folder / "weights", "HALFGEN_RUNS": folder / "runs"}
     with jupyter_lab(folder, {name: str(path) for name, path in environment.items()}) as address:
         yield address
+
+
+def run_all_cells(page, address):
+    """Open a notebook and have JupyterLab run it."""
+    page.set_default_timeout(1000 * PATIENCE)
+    page.goto(address)
+    page.get_by_text("| Idle").wait_for()  # the kernel is there
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
 
 @pytest.fixture(scope="module")
@@ -113,13 +124,9 @@ def page(address):
     with playwright.sync_playwright() as running:
         browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 2800})
-        page.set_default_timeout(1000 * PATIENCE)
         local = re.compile(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:")
         page.on("request", lambda r: local.match(r.url) or foreign.append(r.url))
-        page.goto(address)
-        page.get_by_text("| Idle").wait_for()  # the kernel is there
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        run_all_cells(page, address)
         page.get_by_label("left half to draw on").wait_for()  # the last cell's
         page.get_by_text("| Idle").wait_for()
         yield page
@@ -261,3 +268,32 @@ def test_a_pointer_draws(page):
 
     changes(page, place, stroke)
     changes(page, place, place.get_by_role("button", name="start again").click)
+
+
+def test_the_table_of_variants_sorts(page, address, screenshots):
+    """Notebook 06, of the published results: by a click, by a key, and back."""
+    own = page.context.browser.new_page(viewport={"width": 1280, "height": 6000})
+    # in a workspace of its own, for the usual one would open notebook 08 beside it
+    place = address.replace("/lab/", "/lab/workspaces/tables/").replace(NOTEBOOK, TABLES)
+    run_all_cells(own, place)
+    table = own.locator(".jp-OutputArea-output table").filter(has_text="validation MSE")
+    head = table.get_by_role("columnheader", name="parameters")
+
+    def parameters():
+        cells = table.locator("tbody td:nth-child(5)").all_inner_texts()
+        return [int(text.replace(",", "")) for text in cells]
+
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    ascending = parameters()
+    assert len(set(ascending)) > 3 and ascending == sorted(ascending)
+    head.get_by_role("button").press("Enter")
+    assert own.evaluate("document.activeElement.innerText") == "parameters"
+    assert parameters() == ascending[::-1] != ascending
+    table.screenshot(path=screenshots / "variants-sorted.png")
+    head.get_by_role("button").press("Space")
+    assert head.get_attribute("aria-sort") == "none"
+    errors = [text.split()[0] for text in table.locator("tbody td:nth-child(2)").all_inner_texts()]
+    assert errors == sorted(errors)
+    assert own.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
+    own.close()

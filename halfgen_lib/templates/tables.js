@@ -1,5 +1,6 @@
 // A click on a column's title sorts by it: up, down, and back to the order of the paper.
 // A column is numeric where every filled cell starts with a number: "0.017 [0.016, 0.018]", "+3 %".
+// (This file stands alone: the papers hold it, and each table that a notebook shows.)
 const numberIn = (text) => {
   const plain = text.replace(/\u2212/g, "-").replace(/(?<=\d),(?=\d{3}\b)/g, "");
   const found = plain.match(/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?(?![\w.])/i);
@@ -26,7 +27,7 @@ const isTotal = (row) => {
   return bold !== null && bold.textContent.trim() === row.cells[0].textContent.trim();
 };
 
-document.querySelectorAll("table").forEach((table) => {
+function makeSortable(table) {
   const titles = [...table.querySelectorAll("thead th")];
   const body = table.tBodies[0];
   const all = body ? [...body.rows] : [];
@@ -35,7 +36,9 @@ document.querySelectorAll("table").forEach((table) => {
   const rows = all.filter((row) => !isTotal(row));
   titles.forEach((title, column) => {
     if (!title.textContent.trim()) return;
-    const button = newButton("", () => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.addEventListener("click", () => {
       const next = { none: "ascending", ascending: "descending", descending: "none" };
       const order = next[title.getAttribute("aria-sort")];
       titles.forEach((other) => { if (other.hasAttribute("aria-sort")) other.setAttribute("aria-sort", "none"); });
@@ -47,4 +50,4 @@ document.querySelectorAll("table").forEach((table) => {
     title.append(button);
     title.setAttribute("aria-sort", "none");
   });
-});
+}
