@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .analyses import publish
 from .baselines import fit_baselines
+from .classifier import load_classifier
 from .config import RunConfig
 from .data import Dataset, Images, halves, load, split, stratified_order, to_unit
 from .donor import Donor
@@ -21,6 +22,7 @@ from .provenance import is_current
 from .restore import restore_run
 from .runs import Run, default_runs_dir
 from .settings import known
+from .temperature import temperature_effect
 from .training import fit
 from .weights import published_weights
 
@@ -99,6 +101,7 @@ def beyond_analysis(
 
     Returns:
         Its values; and ``runs``: name -> run id, parameters and the error on all test images;
+        ``temperature`` of the residual flow where there is one, see :func:`temperature_effect`;
         ``likelihood`` of the CVAE where there is one, see :func:`likelihood`.
     """
     splits = split(dataset, "holdout")
@@ -125,6 +128,11 @@ def beyond_analysis(
         }
         for name, run in runs.items()
     }
+    if "residual-flow" in models:
+        classifier, _ = load_classifier()
+        values["temperature"] = temperature_effect(
+            models["residual-flow"], splits, classifier, images=images, draws=draws
+        )
     if "cvae" in models:
         values["likelihood"] = likelihood(models["cvae"], dataset.test, images)
     return values

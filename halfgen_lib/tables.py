@@ -133,6 +133,20 @@ def _set_row(measures: Mapping[str, Any]) -> Row:
     }
 
 
+def temperature_rows(analysis: Mapping[str, Any]) -> list[Row]:
+    """Return what the residual flow's temperature and stretch do to its validation draws."""
+    return [
+        {
+            "temperature": f"{row['temperature']:g}",
+            "stretch": f"{row['stretch']:g}",
+            "Fréchet": f"{row['frechet']:.1f}",
+            "90 % covers": f"{row['coverage']:.1%}",
+            "CRPS": f"{row['crps']:.4f}",
+        }
+        for row in analysis["temperature"]["rows"]
+    ]
+
+
 def memory_rows(analysis: Mapping[str, Any]) -> list[Row]:
     """Return how near each sampler's draws are to training right halves, and true halves are."""
     samplers = [row for row in analysis["methods"].values() if row["draws"] > 1]

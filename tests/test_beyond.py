@@ -34,7 +34,8 @@ def made(sample, tmp_path_factory):
         patch.setattr(beyond, "fit", fit_small)
         looking, _ = classifier.train_classifier(sample.train, sample.test, epochs=1)
         record = {"sha256": "0", "test_accuracy": {}}
-        patch.setattr(generative, "load_classifier", lambda half=False: (looking, record))
+        for module in (beyond, generative):
+            patch.setattr(module, "load_classifier", lambda half=False: (looking, record))
         path = analyse_beyond("sample", images=20, seeds=2)
         return analyses.published(path.stem)
 
@@ -67,6 +68,18 @@ def test_the_likelihood_rises_with_the_codes(made):
     bound = made["likelihood"]["nats_per_pixel"]
     assert bound[str(beyond.CODES)]["mean"] > bound["1"]["mean"]
     assert bound["1"]["count"] == 20
+
+
+def test_temperature_and_stretch_are_measured_one_by_one_on_validation_images(made):
+    effect = made["temperature"]
+    rows = {(row["temperature"], row["stretch"]): row for row in effect["rows"]}
+    assert list(rows) == [(1, 1), (1, 1.3), (0.85, 1), (0.85, 1.3)]
+    assert (effect["images"], effect["covered"], effect["draws"]) == (15, 15, 19)  # of 30
+    for temperature in (1, 0.85):  # of the same noise, stretched intervals hold more
+        narrow, wide = rows[temperature, 1], rows[temperature, 1.3]
+        assert 0 < narrow["coverage"] < wide["coverage"] < 1
+        assert narrow["frechet"] > 0 and narrow["crps"] != wide["crps"]
+    assert tables.temperature_rows(made)[-1]["temperature"] == "0.85"
 
 
 def test_the_table_ends_with_the_true_images(made):

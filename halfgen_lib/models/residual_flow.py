@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,7 @@ from pydantic import Field
 from torch import Tensor
 
 from .blocks import UNet, Widths
-from .flow import FlowCompleter, FlowSettings
+from .flow import Factor, FlowCompleter, FlowSettings
 from .unet import AdditiveUNet
 
 SMALLEST = 0.02  # spread: that of a pixel which is known but for its noise
@@ -29,6 +30,11 @@ GAUSSIAN = math.sqrt(math.pi / 2)  # a Gaussian's standard deviation over its me
 class ResidualFlowSettings(FlowSettings):
     """The size of the three networks, and how the flow's paths are followed."""
 
+    later: ClassVar[frozenset[str]] = frozenset({"temperature", "stretch"})
+
+    # These two decide draws, not training. Both were chosen on validation images, see `draw`.
+    temperature: Factor = Field(0.85, description="draws start at so many times unit noise")
+    stretch: Factor = Field(1.3, description="of the drawn residuals")
     mean_widths: Widths = Field((16, 32, 64, 128), description="channels of the mean's levels")
     spread_widths: Widths = Field((16, 32), description="channels of the spread's levels")
 
@@ -77,9 +83,14 @@ class ResidualFlowCompleter(FlowCompleter):
         return torch.sigmoid(self.mean(left)).flip(-1)
 
     def draw(self, left: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw a residual and add it to the mean; see :meth:`Sampler.draw`."""
+        """Draw a residual and add it to the mean; see :meth:`Sampler.draw`.
+
+        Noise of less than unit size stays where the velocity was learned best, so that draws look
+        more real (Kingma and Dhariwal, "Glow", 2018, lower a temperature to the same end), but
+        they vary too little; stretched residuals give the spread back.
+        """
         mean, deviation, known = self.expect(left)
-        z = self.follow(self.noise(left, left.shape, generator), known)
+        z = self.config.stretch * self.follow(self.start(left, generator), known)
         return (mean + self._spread(deviation) * z).clamp(0, 1).flip(-1)
 
     @staticmethod
