@@ -1,4 +1,9 @@
-"""Published networks: those of finished runs whose weights come with the repository."""
+"""Published networks: those of finished runs whose weights come with the repository.
+
+They are stored in half precision (IEEE 754 binary16, 11 significant bits), which halves what every
+clone has to fetch, and are computed with in float32 as in training. What the rounding does to the
+error is seen whenever a published run is restored: see :mod:`restore`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load
+from safetensors.torch import load, save
 
 from .models import build_model
 from .models.base import Completer
@@ -17,7 +22,7 @@ from .runs import Run, RunError, read_json
 from .sealed import WeightsError, read_sealed, weights_dir, write_sealed
 from .settings import Settings, complaints, known
 
-MAX_BYTES = 12 * 2**20  # of all networks together: they are part of every clone
+MAX_BYTES = 12_000_000  # of all networks together: they are part of every clone
 HOW = "train a network (halfgen train) and publish it (halfgen publish RUN_ID --as NAME)"
 
 
@@ -73,7 +78,8 @@ def publish_weights(run: Run, name: str) -> Path:
     Raises:
         ValueError: a name that is not one of lower-case letters, digits, ``-`` and ``_``.
         RunError: if the run is not finished.
-        WeightsError: if its weights are missing or damaged, or all networks would exceed 12 MiB.
+        WeightsError: if its weights are missing, damaged or too large for half precision, or if all
+            networks would exceed 12 MB.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,49}", name):
         raise ValueError(f"name is {name!r}; allowed: lower-case letters, digits, - and _")
@@ -82,7 +88,7 @@ def publish_weights(run: Run, name: str) -> Path:
         content = source.read_bytes()
     except FileNotFoundError:
         raise WeightsError(f"{source} is missing: train the run again, keeping it") from None
-    _build(run.run_id, record, content)  # what cannot be loaded is not published
+    content = _halved(run.run_id, _build(run.run_id, record, content))
     others = sum(entry.bytes for key, entry in published_weights().items() if key != name)
     if others + len(content) > MAX_BYTES:
         raise WeightsError(
@@ -91,6 +97,18 @@ def publish_weights(run: Run, name: str) -> Path:
         )
     values = {"run_id": run.run_id, "record": record.model_dump(mode="json")}
     return write_sealed(name, content, values)
+
+
+def _halved(run_id: str, model: Completer) -> bytes:
+    """Return a network's weights and statistics in half precision, counts as they are."""
+    halved = {
+        name: (values.half() if values.is_floating_point() else values).contiguous()
+        for name, values in model.state_dict().items()
+    }
+    for name, values in halved.items():
+        if not bool(values.isfinite().all()):
+            raise WeightsError(f"{run_id}: {name} has values that half precision cannot hold")
+    return save(halved)
 
 
 def _build(run_id: str, record: Record, content: bytes) -> Completer:

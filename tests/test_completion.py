@@ -106,8 +106,9 @@ def test_names_of_weights_and_runs_are_found(published, sample):
     image = sample.test.images[0]
     by_name, by_run = complete(image), complete(image, model=published.run_id)
     choose_run(published)
-    assert torch.equal(by_name.completed, by_run.completed)
-    assert torch.equal(by_name.completed, complete(image, model="current").completed)
+    # what is published is in half precision
+    assert torch.allclose(by_name.completed, by_run.completed, atol=1e-3)
+    assert torch.equal(by_run.completed, complete(image, model="current").completed)
     assert (by_name.model, by_run.model) == ("cae", published.run_id)
     assert complete(image, "top").notes[-1].startswith("turned it for a network that saw only left")
     with pytest.raises(ValueError, match=r"model 'ca' is neither published \(cae\) nor a run in"):

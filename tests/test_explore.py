@@ -154,7 +154,8 @@ def test_models_are_the_published_ones_and_the_last_run(tiny_config, sample, tmp
     }
     left, _ = halves(to_unit(sample.test.images))
     found = Explorer(sample.test, models)
-    assert torch.equal(found.model("cae").predict(left), run.model().predict(left))
+    shown, trained = found.model("cae").predict(left), run.model().predict(left)
+    assert torch.allclose(shown, trained, atol=1e-3)  # what is published is in half precision
     (tmp_path / "weights" / "cae.safetensors").unlink()
     damaged = Explorer(sample.test, models)
     assert damaged.walkers() == [other.run_id]

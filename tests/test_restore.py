@@ -12,6 +12,12 @@ from halfgen_lib.runs import RunError, choose_run
 from halfgen_lib.training import fit
 from halfgen_lib.weights import WeightsError, publish_weights
 
+HALF = 1e-3  # more than published weights, in half precision, change what is computed
+
+
+def mse_of(run):
+    return run.metrics["overall"]["mse"]["mean"]
+
 
 @pytest.fixture(scope="module")
 def run(tiny_config, sample, tmp_path_factory):
@@ -39,15 +45,18 @@ def test_a_restored_run_is_the_one_that_was_published(run, published, runs_dir, 
         update={"model_settings": run.record["identity"]["model_settings"]}
     )
     left, _ = halves(to_unit(sample.test.images))
-    assert torch.equal(restored.model().predict(left), run.model().predict(left))
-    assert np.array_equal(restored.scores["ssim"], run.scores["ssim"])
-    assert restored.metrics == run.metrics and restored.best_epoch == run.best_epoch
+    ours, theirs = (each.model().predict(left) for each in (restored, run))
+    assert torch.allclose(ours, theirs, atol=HALF)
+    assert np.allclose(restored.scores["ssim"], run.scores["ssim"], atol=HALF)
+    assert mse_of(restored) == pytest.approx(mse_of(run), rel=HALF)
+    assert restored.best_epoch == run.best_epoch
     for name, column in run.history.items():
         total = name == "seconds"
         ours, theirs = (np.sum(c) if total else c for c in (restored.history[name], column))
         assert ours == pytest.approx(theirs, abs=0.1 if total else 1e-6), name
     ours, theirs = (record_of(each).model_dump() for each in (restored, run))
-    assert {k for k in ours if ours[k] != theirs[k]} <= {"val_mse", "seconds"}  # rounded twice
+    rounded = {"val_mse", "seconds", "test"}  # the first two twice, the last with the weights
+    assert {k for k in ours if ours[k] != theirs[k]} <= rounded
 
 
 def test_it_is_scored_once(published, loaded, runs_dir):
@@ -63,12 +72,15 @@ def test_it_is_scored_once(published, loaded, runs_dir):
 def test_other_weights_of_the_same_name_are_restored_again(
     published, loaded, tiny_config, sample, tmp_path
 ):
-    before = restore_run("cae").record
+    before = restore_run("cae")
+    replaced, mse = before.record["published"], mse_of(before)
     other = fit(tiny_config(epochs=1, seed=1), sample, runs_dir=tmp_path / "other", quiet=True)
     publish_weights(other, "cae")
     after = restore_run("cae")
-    assert after.record["published"] != before["published"] and after.config.seed == 1
-    assert after.metrics == other.metrics and loaded == ["sample"] * 2
+    assert after.record["published"] != replaced and after.config.seed == 1
+    assert mse_of(after) == pytest.approx(mse_of(other), rel=HALF)
+    assert mse_of(after) != pytest.approx(mse, rel=HALF)
+    assert loaded == ["sample"] * 2
 
 
 def test_weights_that_do_not_score_what_was_published_are_refused(published, monkeypatch, runs_dir):

@@ -35,7 +35,13 @@ def test_what_is_published_is_what_the_run_trained(run, folder, sample):
     assert path == folder / "small.safetensors" and weights_dir() == folder
     left, _ = halves(to_unit(sample.test.images))
     model = load_weights("small")
-    assert torch.equal(model.predict(left), run.model().predict(left)) and not model.training
+    assert torch.allclose(model.predict(left), run.model().predict(left), atol=2e-3)
+    trained = run.model().state_dict()
+    for key, values in model.state_dict().items():
+        rounded = trained[key].half() if values.is_floating_point() else trained[key]
+        assert torch.equal(values, rounded.to(trained[key])) and values.dtype == trained[key].dtype
+    assert path.stat().st_size < 0.6 * (run.directory / "model.safetensors").stat().st_size
+    assert not model.training
     entry = published_weights()["small"]
     assert entry.run_id == run.run_id and entry.record.identity == run.record["identity"]
     assert entry.record.test.mse.mean == pytest.approx(run.metrics["overall"]["mse"]["mean"], 1e-4)
@@ -123,6 +129,17 @@ def test_all_files_together_have_a_limit(run, folder, monkeypatch):
     with pytest.raises(WeightsError, match=f"third has {size:,} bytes; with the {2 * size:,}"):
         publish_weights(run, "third")
     assert list(published_weights()) == ["first", "second"]
+
+
+def test_weights_that_half_precision_cannot_hold_are_refused(run, folder, tmp_path):
+    copy = Run(shutil.copytree(run.directory, tmp_path / run.run_id))
+    state = run.model().state_dict()
+    name = next(iter(state))
+    state[name][:] = 1e5  # the largest is 65,504
+    copy.write_weights("model", state)
+    with pytest.raises(WeightsError, match=f"{name} has values that half precision cannot hold"):
+        publish_weights(copy, "small")
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("name", ["", "../cae", "CAE", "a.b", "-a", "a" * 51, "a\n"])
