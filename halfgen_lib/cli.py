@@ -43,7 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, field in RunConfig.model_fields.items():
         kind = field.annotation if field.annotation in (int, float) else str
         if field.annotation is bool:
-            train.add_argument(f"--{name}", action="store_true", help=field.description)
+            either = argparse.BooleanOptionalAction
+            train.add_argument(f"--{name}", action=either, default=None, help=field.description)
         elif name == "model_settings":
             train.add_argument("--model-settings", metavar="JSON", help=field.description)
         else:
@@ -113,10 +114,10 @@ def _train(arguments: argparse.Namespace, _: list[str]) -> None:
     from .training import fit
 
     given = {name: getattr(arguments, name) for name in RunConfig.model_fields}
-    changes = {k: v for k, v in given.items() if v is not None and v is not False}
+    changes = {name: value for name, value in given.items() if value is not None}
     if "model_settings" in changes:
         changes["model_settings"] = _json("model_settings", changes["model_settings"])
-    run = fit(RunConfig(**changes).with_variant())
+    run = fit(RunConfig.of_variant(changes.pop("variant", "default"), **changes))
     choose_run(run)
     mse = run.metrics["overall"]["mse"]
     print(f"test MSE {mse['mean']:.5f} [{mse['low']:.5f}, {mse['high']:.5f}]; {run.directory}")

@@ -132,14 +132,22 @@ class RunConfig(Settings):
     def of_variant(cls, variant: str, **changes: Any) -> RunConfig:
         """Return the settings of a named variant, changed where ``changes`` says so.
 
+        What is given counts, also if it is the default of all variants.
+
         Raises:
             ValueError: if the variant or a setting is not known, or a value is not allowed.
         """
-        return cls(variant=variant, **changes).with_variant()
+        given = cls(variant=variant, **changes)
+        return given._over_variant(given.model_dump(exclude_unset=True))
 
     def with_variant(self) -> RunConfig:
-        """Return these settings with those of the variant where these are still the defaults."""
-        changed = self.model_dump(exclude_defaults=True)
+        """Return these settings with those of the variant where these are still the defaults.
+
+        A notebook's parameters have all values; which of them were given cannot be told.
+        """
+        return self._over_variant(self.model_dump(exclude_defaults=True))
+
+    def _over_variant(self, changed: dict[str, Any]) -> RunConfig:
         base = VARIANTS[self.variant]
         merged = base.get("model_settings", {}) | self.model_settings
         return RunConfig(**(base | changed | {"model_settings": merged}))

@@ -1,5 +1,6 @@
 import pytest
 
+from halfgen_lib import cli
 from halfgen_lib.config import RunConfig
 from halfgen_lib.variants import VARIANTS
 
@@ -38,6 +39,14 @@ def test_variants_are_starting_points():
     assert published.with_variant() == published
     wider = RunConfig.of_variant("as_published", model_settings={"latent_dim": 16})
     assert wider.model_settings["latent_dim"] == 16 and wider.model_settings["padding"] == (1, 0, 1)
+
+
+def test_what_is_given_changes_a_variant_even_if_it_is_the_default_of_others():
+    unet = RunConfig.of_variant("unet")
+    changed = RunConfig.of_variant("unet", flip=False, epochs=20)
+    assert (unet.flip, unet.epochs) == (True, 14) and (changed.flip, changed.epochs) == (False, 20)
+    parameters = RunConfig(variant="unet", flip=False, epochs=20)  # as a notebook has them all
+    assert parameters.with_variant() == unet
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -84,3 +93,19 @@ def test_a_variants_network_can_be_given_other_settings():
     assert (config.model, config.model_settings, config.epochs) == ("flow", {"steps": 5}, 1)
     with pytest.raises(ValueError, match=r"model_settings: latent_dim.*flow takes: widths"):
         RunConfig.of_variant("flow", model_settings={"latent_dim": 5})
+
+
+def test_the_command_line_changes_a_variant_as_it_is_told(monkeypatch, capsys):
+    asked = []
+
+    def fit(config):
+        asked.append(config)
+        raise ValueError("seen")
+
+    monkeypatch.setattr("halfgen_lib.training.fit", fit)
+    words = ["train", "--variant", "unet", "--no-flip", "--epochs", "20", "--model-settings"]
+    assert cli.main([*words, '{"dropout": 0.1}']) == 1 and "seen" in capsys.readouterr().err
+    assert cli.main(["train"]) == 1
+    changes = {"flip": False, "epochs": 20, "model_settings": {"dropout": 0.1}}
+    assert asked == [RunConfig.of_variant("unet", **changes), RunConfig()]
+    assert not asked[0].flip and asked[0].learning_rate == 2e-3
