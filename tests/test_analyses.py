@@ -187,13 +187,13 @@ def test_more_data_reads_the_last_step():
     assert claims.more_data(found, {}).measured == measured
     assert claims.more_data(found, {}).verdict.startswith("likely")
     flat = {}
-    for name in ("unet-train-1k", "unet-train-3k", "unet"):
+    for name in ("unet-medium-train-1k", "unet-medium-train-3k", "unet-medium"):
         flat |= summaries(name, as_declared(name))
     both = claims.more_data(found, flat)
     assert both.measured.startswith(f"{measured}; U-Net: 1,000 images 0.0271")
     assert both.verdict.startswith("not by much")
-    other = as_declared("unet", config_hash="0" * 10)  # of settings that it had before
-    assert claims.more_data(found, flat | summaries("unet", other)).measured == measured
+    other = as_declared("unet-medium", config_hash="0" * 10)  # of settings that it had before
+    assert claims.more_data(found, flat | summaries("unet-medium", other)).measured == measured
 
 
 def test_easy_and_hard_ranks_by_both_measures(made):

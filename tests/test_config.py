@@ -42,11 +42,14 @@ def test_variants_are_starting_points():
 
 
 def test_what_is_given_changes_a_variant_even_if_it_is_the_default_of_others():
-    unet = RunConfig.of_variant("unet")
-    changed = RunConfig.of_variant("unet", flip=False, epochs=20)
-    assert (unet.flip, unet.epochs) == (True, 14) and (changed.flip, changed.epochs) == (False, 20)
-    parameters = RunConfig(variant="unet", flip=False, epochs=20)  # as a notebook has them all
-    assert parameters.with_variant() == unet
+    flipped = RunConfig.of_variant("unet-medium-flip")
+    changed = RunConfig.of_variant("unet-medium-flip", flip=False, epochs=20)
+    assert (flipped.flip, flipped.epochs) == (True, 8)
+    assert (changed.flip, changed.epochs) == (False, 20)
+    parameters = RunConfig(
+        variant="unet-medium-flip", flip=False, epochs=20
+    )  # a notebook has them all
+    assert parameters.with_variant() == flipped
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -103,9 +106,17 @@ def test_the_command_line_changes_a_variant_as_it_is_told(monkeypatch, capsys):
         raise ValueError("seen")
 
     monkeypatch.setattr("halfgen_lib.training.fit", fit)
-    words = ["train", "--variant", "unet", "--no-flip", "--epochs", "20", "--model-settings"]
+    words = [
+        "train",
+        "--variant",
+        "unet-medium-flip",
+        "--no-flip",
+        "--epochs",
+        "20",
+        "--model-settings",
+    ]
     assert cli.main([*words, '{"dropout": 0.1}']) == 1 and "seen" in capsys.readouterr().err
     assert cli.main(["train"]) == 1
     changes = {"flip": False, "epochs": 20, "model_settings": {"dropout": 0.1}}
-    assert asked == [RunConfig.of_variant("unet", **changes), RunConfig()]
+    assert asked == [RunConfig.of_variant("unet-medium-flip", **changes), RunConfig()]
     assert not asked[0].flip and asked[0].learning_rate == 2e-3

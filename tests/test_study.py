@@ -441,7 +441,7 @@ def test_curves_join_the_runs_as_they_are_declared(made):
         record_for(made, "default", **error(0.01)),
         changed(record_for(made, "train-1k"), flip=True),
     ]
-    theirs = [record_for(made, "unet")]
+    theirs = [record_for(made, "unet-medium")]
     both = {"study": summarise_variants(ours), "beyond": summarise_variants(theirs, "beyond")}
     found = curves.error_curves(both)
     images = found["training images"]

@@ -30,7 +30,7 @@ GAUSSIAN = math.sqrt(math.pi / 2)  # a Gaussian's standard deviation over its me
 class ResidualFlowSettings(FlowSettings):
     """The size of the three networks, and how the flow's paths are followed."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"temperature", "stretch"})
+    later: ClassVar[frozenset[str]] = FlowSettings.later | {"stretch"}
 
     # These two decide draws, not training. Both were chosen on validation images, see `draw`.
     temperature: Factor = Field(0.85, description="draws start at so many times unit noise")
