@@ -21,6 +21,7 @@ from .models.cvae import CVAECompleter
 from .provenance import is_current
 from .restore import restore_run
 from .runs import Run, default_runs_dir
+from .scene import chosen_halves
 from .settings import known
 from .temperature import temperature_effect
 from .training import fit
@@ -157,8 +158,7 @@ def likelihood(model: CVAECompleter, test: Images, images: int) -> dict[str, Any
     grey values in [0, 1], so that they may be above 0.
     """
     generator = torch.Generator().manual_seed(0)
-    few = test.select(stratified_order(test.labels, generator)[:images])
-    left, right = halves(to_unit(few.images))
+    left, right = chosen_halves(test, stratified_order(test.labels, generator)[:images])
     found = {}
     for codes in (1, CODES):
         parts = [

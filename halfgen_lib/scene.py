@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .baselines import flat_rows
 from .classifier import Classifier
-from .data import CLASS_NAMES, Dataset, halves, split, stratified_order, to_unit
+from .data import CLASS_NAMES, Dataset, Images, halves, split, stratified_order, to_unit
 from .realism import nearest_rms
 
 SIMILAR, UNSETTLED = 50, 0.05  # see `unsettled`
@@ -70,6 +70,11 @@ def make_scene(dataset: Dataset, classifier: Classifier, images: int, seed: int)
         true_distance=nearest_rms(right.flatten(1), train[1].flatten(1)),
         classifier=classifier,
     )
+
+
+def chosen_halves(images: Images, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the left and right halves (N, 1, 28, 14) of the images at N positions."""
+    return halves(to_unit(images.select(chosen).images))
 
 
 def unsettled(left: Tensor, train_left: Tensor, train_right: Tensor) -> np.ndarray:

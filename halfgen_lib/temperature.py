@@ -14,11 +14,11 @@ import torch
 
 from . import sampling
 from .classifier import Classifier
-from .data import Images, Splits, halves, join, stratified_order, to_unit
+from .data import Splits, halves, join, stratified_order, to_unit
 from .models import build_model
 from .models.residual_flow import ResidualFlowCompleter
 from .realism import frechet_distance
-from .scene import unsettled
+from .scene import chosen_halves, unsettled
 
 LEVEL = 0.9  # of the intervals
 
@@ -51,8 +51,8 @@ def temperature_effect(
     validation = splits.validation
     images = min(images, len(validation) // 2)
     order = stratified_order(validation.labels, torch.Generator().manual_seed(0))
-    left, right = _halves(validation, order[:images])
-    reference = classifier.look(join(*_halves(validation, order[images : 2 * images])))[0]
+    left, right = chosen_halves(validation, order[:images])
+    reference = classifier.look(join(*chosen_halves(validation, order[images : 2 * images])))[0]
     few_left, few_right = left[:covered], right[:covered]
     open_pixels = unsettled(few_left, *halves(to_unit(splits.train.images)))
 
@@ -75,7 +75,3 @@ def temperature_effect(
             }
         )
     return {"images": images, "covered": len(few_left), "draws": draws, "rows": rows}
-
-
-def _halves(images: Images, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    return halves(to_unit(images.select(chosen).images))
