@@ -19,7 +19,7 @@ _NETWORK: dict[str, Any] = {
 _UNET: dict[str, Any] = {
     "model": "unet",
     "model_settings": _NETWORK,
-    "epochs": 8,
+    "epochs": 7,
     "batch_size": 64,
     "optimizer": "adamw",
     "learning_rate": 2e-3,
@@ -96,7 +96,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "unet-medium-no-average": _MEDIUM | {"ema": 0.0},
     "unet-medium-2-epochs": _MEDIUM | {"epochs": 2},
     "unet-medium-4-epochs": _MEDIUM | {"epochs": 4},
-    "unet-medium-16-epochs": _MEDIUM | {"epochs": 16},
+    "unet-medium-14-epochs": _MEDIUM | {"epochs": 14},
     # the fewer images there are, the more often each is seen, and the fewer steps are taken
     "unet-medium-train-1k": _MEDIUM | {"train_size": 1_000, "epochs": 24},
     "unet-medium-train-3k": _MEDIUM | {"train_size": 3_000, "epochs": 24},
@@ -140,7 +140,7 @@ BEYOND: dict[str, tuple[str, ...]] = {
         "unet-medium-2-epochs",
         "unet-medium-4-epochs",
         "unet-medium",
-        "unet-medium-16-epochs",
+        "unet-medium-14-epochs",
     ),
     "train_size": (
         "unet-medium-train-1k",
