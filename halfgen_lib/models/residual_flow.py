@@ -33,8 +33,8 @@ class ResidualFlowSettings(FlowSettings):
     later: ClassVar[frozenset[str]] = FlowSettings.later | {"stretch"}
 
     # These two decide draws, not training. Both were chosen on validation images, see `draw`.
-    temperature: Factor = Field(0.85, description="draws start at so many times unit noise")
-    stretch: Factor = Field(1.3, description="of the drawn residuals")
+    temperature: Factor = Field(0.9, description="draws start at so many times unit noise")
+    stretch: Factor = Field(1.4, description="of the drawn residuals")
     mean_widths: Widths = Field((16, 32, 64, 128), description="channels of the mean's levels")
     spread_widths: Widths = Field((16, 32), description="channels of the spread's levels")
 
