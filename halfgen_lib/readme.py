@@ -26,7 +26,7 @@ def results_section() -> str:
     for title, found in networks.items():
         if found and found.count:
             several = f" (mean ± sd, {found.count} seeds)" if found.count > 1 else ""
-            error = found.text("test_mse", 4) + several
+            error = found.text("test_mse", 5) + several
             errors.append((found.mean("test_mse"), title, error))
     for name in ("low_rank", "nearest") if baselines else ():
         method = baselines["methods"][name]
