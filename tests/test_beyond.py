@@ -8,7 +8,6 @@ from conftest import SMALL
 from halfgen_lib import analyses, beyond, claims, classifier, generative, tables
 from halfgen_lib.beyond import NETWORKS, analyse_beyond
 from halfgen_lib.config import RunConfig
-from halfgen_lib.models.residual_flow import ResidualFlowSettings
 from halfgen_lib.training import fit
 from halfgen_lib.weights import publish_weights
 
@@ -74,14 +73,13 @@ def test_the_likelihood_rises_with_the_codes(made):
 def test_temperature_and_stretch_are_measured_one_by_one_on_validation_images(made):
     effect = made["temperature"]
     rows = {(row["temperature"], row["stretch"]): row for row in effect["rows"]}
-    lower, wider = (getattr(ResidualFlowSettings(), name) for name in ("temperature", "stretch"))
-    assert list(rows) == [(1, 1), (1, wider), (lower, 1), (lower, wider)]
+    assert list(rows) == [(1, 1), (1, 1.4), (0.9, 1), (0.9, 1.4)]
     assert (effect["images"], effect["covered"], effect["draws"]) == (15, 15, 19)  # of 30
-    for temperature in (1, lower):  # of the same noise, stretched intervals hold more
-        narrow, wide = rows[temperature, 1], rows[temperature, wider]
+    for temperature in (1, 0.9):  # of the same noise, stretched intervals hold more
+        narrow, wide = rows[temperature, 1], rows[temperature, 1.4]
         assert 0 < narrow["coverage"] < wide["coverage"] < 1
         assert narrow["frechet"] > 0 and narrow["crps"] != wide["crps"]
-    assert tables.temperature_rows(made)[-1]["temperature"] == str(lower)
+    assert tables.temperature_rows(made)[-1]["temperature"] == "0.9"
 
 
 def test_the_table_ends_with_the_true_images(made):

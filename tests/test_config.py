@@ -46,9 +46,8 @@ def test_what_is_given_changes_a_variant_even_if_it_is_the_default_of_others():
     changed = RunConfig.of_variant("unet-medium-flip", flip=False, epochs=20)
     assert (flipped.flip, flipped.epochs) == (True, 7)
     assert (changed.flip, changed.epochs) == (False, 20)
-    parameters = RunConfig(
-        variant="unet-medium-flip", flip=False, epochs=20
-    )  # a notebook has them all
+    # a notebook has all settings, and cannot tell which of them were given
+    parameters = RunConfig(variant="unet-medium-flip", flip=False, epochs=20)
     assert parameters.with_variant() == flipped
 
 
@@ -106,16 +105,9 @@ def test_the_command_line_changes_a_variant_as_it_is_told(monkeypatch, capsys):
         raise ValueError("seen")
 
     monkeypatch.setattr("halfgen_lib.training.fit", fit)
-    words = [
-        "train",
-        "--variant",
-        "unet-medium-flip",
-        "--no-flip",
-        "--epochs",
-        "20",
-        "--model-settings",
-    ]
-    assert cli.main([*words, '{"dropout": 0.1}']) == 1 and "seen" in capsys.readouterr().err
+    words = ["train", "--variant", "unet-medium-flip", "--no-flip", "--epochs", "20"]
+    settings = ["--model-settings", '{"dropout": 0.1}']
+    assert cli.main([*words, *settings]) == 1 and "seen" in capsys.readouterr().err
     assert cli.main(["train"]) == 1
     changes = {"flip": False, "epochs": 20, "model_settings": {"dropout": 0.1}}
     assert asked == [RunConfig.of_variant("unet-medium-flip", **changes), RunConfig()]
