@@ -100,7 +100,7 @@ class PaddedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, outputs, H', W')."""
-        if x.device.type == "cpu":
+        if patches.pay(x):
             (high, wide), (left, right, top, bottom) = self.padding, self.extra
             padded = F.pad(x, (wide + left, wide + right, high + top, high + bottom))
             return patches.conv2d(padded, self.weight, self.bias, self.stride[0])
@@ -135,7 +135,7 @@ class CroppedConvTranspose2d(nn.ConvTranspose2d):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H', W') to (N, outputs, H, W)."""
         top, left, height, width = self.window
-        if x.device.type == "cpu":
+        if patches.pay(x):
             whole = patches.conv_transpose2d(x, self.weight, self.stride[0], self._size(x))
             top, left = top + self.padding[0], left + self.padding[1]
             cropped = whole[:, :, top : top + height, left : left + width]
