@@ -87,6 +87,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "unet-small": _unet(widths=(8, 16, 32, 32)),
     "unet-medium": _MEDIUM,
     "unet-wide": _unet(widths=(48, 96, 192, 192)),
+    # in bfloat16 it takes as long as the one above on a CPU that computes in it
+    "unet-widest": _unet(widths=(64, 128, 256, 256)) | {"precision": "bfloat16"},
     "unet-medium-flip": _MEDIUM | {"flip": True},
     "unet-medium-plain-skips": _medium(mirrored=False),
     "unet-medium-concatenated": _medium(skips="concatenated"),
@@ -94,6 +96,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "unet-medium-dropout": _medium(dropout=0.1),
     "unet-medium-no-decay": _MEDIUM | {"weight_decay": 0.0},
     "unet-medium-no-average": _MEDIUM | {"ema": 0.0},
+    "unet-medium-bfloat16": _MEDIUM | {"precision": "bfloat16"},
     "unet-medium-2-epochs": _MEDIUM | {"epochs": 2},
     "unet-medium-4-epochs": _MEDIUM | {"epochs": 4},
     "unet-medium-14-epochs": _MEDIUM | {"epochs": 14},
@@ -125,7 +128,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
 
 # the same, of the networks beyond the seed
 BEYOND: dict[str, tuple[str, ...]] = {
-    "size": ("unet-tiny", "unet-small", "unet-medium", "unet", "unet-wide"),
+    "size": ("unet-tiny", "unet-small", "unet-medium", "unet", "unet-wide", "unet-widest"),
     "parts": (
         "unet-medium",
         "unet-medium-flip",
@@ -135,6 +138,7 @@ BEYOND: dict[str, tuple[str, ...]] = {
         "unet-medium-dropout",
         "unet-medium-no-decay",
         "unet-medium-no-average",
+        "unet-medium-bfloat16",
     ),
     "epochs": (
         "unet-medium-2-epochs",
