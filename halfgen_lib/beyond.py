@@ -16,6 +16,7 @@ from .config import RunConfig
 from .data import Dataset, Images, halves, load, split, stratified_order, to_unit
 from .donor import Donor
 from .evaluation import bootstrap
+from .floor import ensemble_floor
 from .generative import DRAWS, IMAGES, Predictor, generative_analysis
 from .models.cvae import CVAECompleter
 from .provenance import is_current
@@ -36,6 +37,7 @@ NETWORKS = {
     "flow": "flow",
     "residual-flow": "residual flow",
 }
+ENSEMBLE = "unet-member"  # the variant of the networks whose mean is one more method
 CODES = 64  # that the likelihood of the CVAE is estimated with
 
 
@@ -45,7 +47,7 @@ def analyse_beyond(
     *,
     images: int = IMAGES,
     draws: int = DRAWS,
-    seeds: int = 1,
+    ensemble: int = 0,
     **changes: Any,
 ) -> Path:
     """Make and publish the analysis ``generative``.
@@ -56,12 +58,18 @@ def analyse_beyond(
         data: ``"full"``, or ``"sample"`` to try it out (published under another name).
         networks: names in ``NETWORKS``.
         images, draws: see :func:`generative.generative_analysis`.
-        seeds: U-Nets to train from seeds 0, 1, ...: what they disagree in tells of the floor.
+        ensemble: networks of ``unet-member``, from seeds 0, 1, ..., whose mean is one more method;
+            what they disagree in tells of the floor.
         changes: settings of all runs that differ from their variants'.
 
     Returns:
         The file.
+
+    Raises:
+        ValueError: if a name or a number is not allowed.
     """
+    if ensemble < 0 or ensemble == 1:
+        raise ValueError(f"ensemble is {ensemble}, allowed: 0 (none) or 2 and more")
     chosen = [known(name, NETWORKS, "network") for name in networks]
     dataset = load(data)
 
@@ -69,8 +77,8 @@ def analyse_beyond(
         return finished_run(RunConfig.of_variant(variant, data=data, seed=seed, **changes), dataset)
 
     runs = {name: run(name) for name in chosen}
-    more = [run("unet", seed) for seed in range(1, seeds)]
-    values = beyond_analysis(runs, dataset, more, images=images, draws=draws)
+    members = [run(ENSEMBLE, seed) for seed in range(ensemble)]
+    values = beyond_analysis(runs, dataset, members, images=images, draws=draws)
     return publish("generative", values, dataset)
 
 
@@ -87,7 +95,7 @@ def finished_run(config: RunConfig, dataset: Dataset) -> Run:
 def beyond_analysis(
     runs: Mapping[str, Run],
     dataset: Dataset,
-    more: Sequence[Run] = (),
+    members: Sequence[Run] = (),
     *,
     images: int = IMAGES,
     draws: int = DRAWS,
@@ -97,11 +105,13 @@ def beyond_analysis(
     Args:
         runs: finished runs by the names in ``NETWORKS``.
         dataset: the images.
-        more: U-Nets of other seeds; with that in ``runs`` they make one more method, their mean.
+        members: finished runs of U-Nets of different seeds; their mean is one more method.
         images, draws: as there.
 
     Returns:
         Its values; and ``runs``: name -> run id, parameters and the error on all test images;
+        ``ensemble`` where there are members: their run ids and :func:`floor.ensemble_floor` on all
+        test images;
         ``temperature`` of the residual flow where there is one, see :func:`temperature_effect`;
         ``likelihood`` of the CVAE where there is one, see :func:`likelihood`.
     """
@@ -110,8 +120,9 @@ def beyond_analysis(
     methods: dict[str, Predictor] = dict(fit_baselines(splits.train, splits.validation))
     # the k of lowest validation error is found already: a donor's mean is the k nearest's
     methods["donor"] = Donor(methods["nearest"].value).fit(*halves(to_unit(splits.train.images)))
-    unets = [models[name] for name in ("unet",) if name in models] + [run.model() for run in more]
-    ensemble = {"ensemble": Ensemble(unets)} if len(unets) > 1 else {}
+    several = [run.model() for run in members]
+    ensemble = {"ensemble": Ensemble(several)} if several else {}
+    unets = several or [models[name] for name in ("unet",) if name in models]
     values = generative_analysis(
         methods | models | ensemble,
         dataset,
@@ -129,6 +140,11 @@ def beyond_analysis(
         }
         for name, run in runs.items()
     }
+    if ensemble:
+        names = [run.run_id for run in members]
+        predictors = {name: net.predict for name, net in zip(names, several, strict=True)}
+        found = ensemble_floor(predictors, halves(to_unit(dataset.test.images)))
+        values["ensemble"] = {"run_ids": names, **found}
     if "residual-flow" in models:
         classifier, _ = load_classifier()
         values["temperature"] = temperature_effect(

@@ -71,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="A,B",
         help="the networks beyond the seed instead (trains them if need be), or these of them",
     )
-    analyse.add_argument("--seeds", type=int, default=1, help="U-Nets to average, beyond (1)")
+    analyse.add_argument(
+        "--ensemble", type=int, default=0, metavar="N", help="with --beyond: average N U-Nets"
+    )
     analyse.set_defaults(run=_analyse)
 
     publish = commands.add_parser("publish", help="keep a run's weights in report/weights")
@@ -175,7 +177,7 @@ def _analyse(arguments: argparse.Namespace, _: list[str]) -> None:
 
     if arguments.beyond:
         names = [*NETWORKS] if arguments.beyond == "all" else arguments.beyond.split(",")
-        print(analyse_beyond(arguments.data, names, seeds=arguments.seeds))
+        print(analyse_beyond(arguments.data, names, ensemble=arguments.ensemble))
         return
     for path in analyse(arguments.data):
         print(path)

@@ -22,12 +22,17 @@ def results_section() -> str:
         "its public code, trained here: an affine map under a sigmoid": study.get("as_published"),
         "the network that its text describes": study.get("default"),
         "a U-Net without the bottleneck": beyond.get("unet"),
+        "a wider U-Net": beyond.get("unet-wide"),
     }
     for title, found in networks.items():
         if found and found.count:
             several = f" (mean ± sd, {found.count} seeds)" if found.count > 1 else ""
             error = found.text("test_mse", 5) + several
             errors.append((found.mean("test_mse"), title, error))
+    ensemble = (published("generative") or {}).get("ensemble")
+    if ensemble:
+        error, title = ensemble["all"]["mean"], f"the mean of {ensemble['count']} U-Nets"
+        errors.append((error, f"{title} that each overfit", f"{error:.5f}"))
     for name in ("low_rank", "nearest") if baselines else ():
         method = baselines["methods"][name]
         error = method["overall"]["mse"]["mean"]

@@ -195,6 +195,19 @@ def lowest_upper_bound(analysis: Mapping[str, Any]) -> float:
     return min(bounds)
 
 
+def ensemble_finding(analysis: Mapping[str, Any]) -> str:
+    """Return what the mean of several U-Nets brings, as a sentence; nothing if there is none."""
+    if "ensemble" not in analysis:
+        return ""
+    values = analysis["ensemble"]
+    one, every, infinite = (values[key]["mean"] for key in ("one", "all", "infinite"))
+    return (
+        f"On all {values['one']['count']:,} test images {values['count']} U-Nets that each overfit"
+        f" err by {one:.5f}, their mean by {every:.5f}; that of infinitely many would by"
+        f" {infinite:.5f}."
+    )
+
+
 def computed(origin: Mapping[str, Any]) -> str:
     """Return where and when something published was computed, for a caption."""
     commit = origin["git_commit"]

@@ -36,15 +36,15 @@ def made(sample, tmp_path_factory):
         record = {"sha256": "0", "test_accuracy": {}}
         for module in (beyond, generative):
             patch.setattr(module, "load_classifier", lambda half=False: (looking, record))
-        path = analyse_beyond("sample", images=20, seeds=2)
+        path = analyse_beyond("sample", images=20, ensemble=2)
         return analyses.published(path.stem)
 
 
 def test_every_network_has_its_row_beside_the_baselines(made):
     assert json.loads(json.dumps(made, allow_nan=False)) == made
     titles = [method["title"] for method in made["methods"].values()]
-    assert titles[-len(NETWORKS) - 1 :] == [*NETWORKS.values(), "2 U-Nets"] and "donor" in titles
-    assert "ridge" in titles and "k nearest" in titles
+    assert titles[-len(NETWORKS) - 1 :] == [*NETWORKS.values(), "2 U-Nets"]
+    assert {"donor", "ridge", "k nearest"} <= {*titles}
     assert {name for name, row in made["methods"].items() if row["draws"] > 1} == {
         "donor",
         "cvae",
@@ -57,11 +57,29 @@ def test_every_network_has_its_row_beside_the_baselines(made):
     assert made["runs"]["unet"]["test_mse"]["count"] == 100
 
 
-def test_u_nets_of_more_seeds_are_averaged_and_tell_of_the_floor(made):
+def test_u_nets_of_several_seeds_are_averaged_and_tell_of_the_floor(made):
     assert made["methods"]["ensemble"]["title"] == "2 U-Nets"
     assert made["floor"]["ensemble"]["count"] == 2
     averaged, single = (made["methods"][name]["mse"]["mean"] for name in ("ensemble", "unet"))
     assert averaged != single
+
+
+@pytest.mark.parametrize("ensemble", [-1, 1])
+def test_an_ensemble_of_one_is_refused(ensemble):
+    with pytest.raises(ValueError, match=f"ensemble is {ensemble}, allowed: 0 .none. or 2"):
+        analyse_beyond("sample", ensemble=ensemble)
+
+
+def test_the_mean_of_u_nets_is_measured_on_all_test_images(made):
+    found = made["ensemble"]
+    one, both, infinite = (found[key]["mean"] for key in ("one", "all", "infinite"))
+    assert (found["count"], found["one"]["count"]) == (2, 100)
+    assert [run_id.split("-seed")[0] for run_id in found["run_ids"]] == ["unet-unet-member"] * 2
+    assert found["disagreement"]["mean"] == pytest.approx(2 * (one - both))
+    assert infinite == pytest.approx(2 * both - one)
+    told = tables.ensemble_finding(made)
+    assert told.startswith(f"On all 100 test images 2 U-Nets that each overfit err by {one:.5f}, ")
+    assert tables.ensemble_finding({"methods": {}}) == ""
 
 
 def test_the_likelihood_rises_with_the_codes(made):
