@@ -90,8 +90,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "unet-member": _UNET | {"epochs": 12, "keep": "last", "precision": "bfloat16"},
     "unet-medium": _MEDIUM,
     "unet-wide": _unet(widths=(48, 96, 192, 192)),
-    # in bfloat16 it takes as long as the one above on a CPU that computes in it
-    "unet-widest": _unet(widths=(64, 128, 256, 256)) | {"precision": "bfloat16"},
     "unet-medium-flip": _MEDIUM | {"flip": True},
     "unet-medium-plain-skips": _medium(mirrored=False),
     "unet-medium-concatenated": _medium(skips="concatenated"),
@@ -131,7 +129,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
 
 # the same, of the networks beyond the seed
 BEYOND: dict[str, tuple[str, ...]] = {
-    "size": ("unet-tiny", "unet-small", "unet-medium", "unet", "unet-wide", "unet-widest"),
+    "size": ("unet-tiny", "unet-small", "unet-medium", "unet", "unet-wide"),
     "ensemble": ("unet", "unet-member"),
     "parts": (
         "unet-medium",
