@@ -47,6 +47,7 @@ def _medium(**settings: Any) -> dict[str, Any]:
 
 
 _MEDIUM = _medium()
+_WIDE = _unet(widths=(48, 96, 192, 192))
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -89,7 +90,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     # their mean gains more than each has lost.
     "unet-member": _UNET | {"epochs": 12, "keep": "last", "precision": "bfloat16"},
     "unet-medium": _MEDIUM,
-    "unet-wide": _unet(widths=(48, 96, 192, 192)),
+    "unet-wide": _WIDE,
+    "unet-wide-member": _WIDE | {"epochs": 10, "keep": "last", "precision": "bfloat16"},
     "unet-medium-flip": _MEDIUM | {"flip": True},
     "unet-medium-plain-skips": _medium(mirrored=False),
     "unet-medium-concatenated": _medium(skips="concatenated"),
@@ -130,7 +132,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
 # the same, of the networks beyond the seed
 BEYOND: dict[str, tuple[str, ...]] = {
     "size": ("unet-tiny", "unet-small", "unet-medium", "unet", "unet-wide"),
-    "ensemble": ("unet", "unet-member"),
+    "ensemble": ("unet", "unet-member", "unet-wide", "unet-wide-member"),
     "parts": (
         "unet-medium",
         "unet-medium-flip",
