@@ -13,7 +13,7 @@ from .analyses import publish
 from .baselines import fit_baselines
 from .classifier import load_classifier
 from .config import RunConfig
-from .data import Dataset, Images, halves, load, split, stratified_order, to_unit
+from .data import Dataset, Images, Splits, halves, load, split, stratified_order, to_unit
 from .donor import Donor
 from .evaluation import bootstrap
 from .floor import ensemble_floor
@@ -26,6 +26,7 @@ from .scene import chosen_halves
 from .settings import known
 from .temperature import temperature_effect
 from .training import fit
+from .variants import BEYOND
 from .weights import published_weights
 
 # the variant of each network, and what tables call it
@@ -37,7 +38,10 @@ NETWORKS = {
     "flow": "flow",
     "residual-flow": "residual flow",
 }
-ENSEMBLE = "unet-member"  # the variant of the networks whose mean is one more method
+# The variants that the networks of the ensemble are of, in turn: on validation images the errors of
+# networks that overfit and of those that do not are less alike than those within either kind.
+ENSEMBLE = ("unet-wide-member", "unet-wide")
+SEEDS = 3  # of each variant whose mean it is compared with
 CODES = 64  # that the likelihood of the CVAE is estimated with
 
 
@@ -58,8 +62,9 @@ def analyse_beyond(
         data: ``"full"``, or ``"sample"`` to try it out (published under another name).
         networks: names in ``NETWORKS``.
         images, draws: see :func:`generative.generative_analysis`.
-        ensemble: networks of ``unet-member``, from seeds 0, 1, ..., whose mean is one more method;
-            what they disagree in tells of the floor.
+        ensemble: networks of the variants in ``ENSEMBLE``, of seeds 0, 1, ..., whose mean is one
+            more method; what they disagree in tells of the floor. As many, at most ``SEEDS``, of
+            each variant in ``variants.BEYOND["ensemble"]`` are compared with them.
         changes: settings of all runs that differ from their variants'.
 
     Returns:
@@ -77,8 +82,13 @@ def analyse_beyond(
         return finished_run(RunConfig.of_variant(variant, data=data, seed=seed, **changes), dataset)
 
     runs = {name: run(name) for name in chosen}
-    members = [run(ENSEMBLE, seed) for seed in range(ensemble)]
-    values = beyond_analysis(runs, dataset, members, images=images, draws=draws)
+    groups = {}
+    if ensemble:
+        for variant in BEYOND["ensemble"]:
+            groups[f"`{variant}`"] = [run(variant, seed) for seed in range(min(ensemble, SEEDS))]
+        title = " and ".join(f"`{variant}`" for variant in ENSEMBLE) + " in turn"
+        groups[title] = [run(ENSEMBLE[seed % len(ENSEMBLE)], seed) for seed in range(ensemble)]
+    values = beyond_analysis(runs, dataset, groups, images=images, draws=draws)
     return publish("generative", values, dataset)
 
 
@@ -95,7 +105,7 @@ def finished_run(config: RunConfig, dataset: Dataset) -> Run:
 def beyond_analysis(
     runs: Mapping[str, Run],
     dataset: Dataset,
-    members: Sequence[Run] = (),
+    groups: Mapping[str, Sequence[Run]],
     *,
     images: int = IMAGES,
     draws: int = DRAWS,
@@ -105,13 +115,13 @@ def beyond_analysis(
     Args:
         runs: finished runs by the names in ``NETWORKS``.
         dataset: the images.
-        members: finished runs of U-Nets of different seeds; their mean is one more method.
+        groups: title -> two or more finished runs of U-Nets of different seeds; the mean of the
+            last group is one more method.
         images, draws: as there.
 
     Returns:
         Its values; and ``runs``: name -> run id, parameters and the error on all test images;
-        ``ensemble`` where there are members: their run ids and :func:`floor.ensemble_floor` on all
-        test images;
+        ``ensembles`` where there are groups, see :func:`ensembles`;
         ``temperature`` of the residual flow where there is one, see :func:`temperature_effect`;
         ``likelihood`` of the CVAE where there is one, see :func:`likelihood`.
     """
@@ -120,7 +130,7 @@ def beyond_analysis(
     methods: dict[str, Predictor] = dict(fit_baselines(splits.train, splits.validation))
     # the k of lowest validation error is found already: a donor's mean is the k nearest's
     methods["donor"] = Donor(methods["nearest"].value).fit(*halves(to_unit(splits.train.images)))
-    several = [run.model() for run in members]
+    several = [run.model() for run in [*groups.values()][-1]] if groups else []
     ensemble = {"ensemble": Ensemble(several)} if several else {}
     unets = several or [models[name] for name in ("unet",) if name in models]
     values = generative_analysis(
@@ -140,11 +150,8 @@ def beyond_analysis(
         }
         for name, run in runs.items()
     }
-    if ensemble:
-        names = [run.run_id for run in members]
-        predictors = {name: net.predict for name, net in zip(names, several, strict=True)}
-        found = ensemble_floor(predictors, halves(to_unit(dataset.test.images)))
-        values["ensemble"] = {"run_ids": names, **found}
+    if groups:
+        values["ensembles"] = ensembles(groups, splits)
     if "residual-flow" in models:
         classifier, _ = load_classifier()
         values["temperature"] = temperature_effect(
@@ -165,6 +172,27 @@ class Ensemble:
     def predict(self, left: Tensor) -> Tensor:
         """Map (N, 1, 28, 14) in [0, 1] to the same shape and range."""
         return torch.stack([model.predict(left) for model in self.models]).mean(0)
+
+
+def ensembles(groups: Mapping[str, Sequence[Run]], splits: Splits) -> list[dict[str, Any]]:
+    """Return what the mean of each group's networks gains.
+
+    Args:
+        groups: as :func:`beyond_analysis` takes them.
+        splits: whose validation and test images are completed.
+
+    Returns:
+        For each group its ``title``, ``run_ids``, and :func:`floor.ensemble_floor` of
+        ``validation`` and ``test`` images.
+    """
+    parts = {"validation": splits.validation, "test": splits.test}
+    pairs = {name: halves(to_unit(part.images)) for name, part in parts.items()}
+    found = []
+    for title, runs in groups.items():
+        networks = {run.run_id: run.model().predict for run in runs}
+        floors = {name: ensemble_floor(networks, pair) for name, pair in pairs.items()}
+        found.append({"title": title, "run_ids": list(networks), **floors})
+    return found
 
 
 def likelihood(model: CVAECompleter, test: Images, images: int) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         help="the networks beyond the seed instead (trains them if need be), or these of them",
     )
     analyse.add_argument(
-        "--ensemble", type=int, default=0, metavar="N", help="with --beyond: average N U-Nets"
+        "--ensemble", type=int, default=0, metavar="N", help="with --beyond: average N wide U-Nets"
     )
     analyse.set_defaults(run=_analyse)
 

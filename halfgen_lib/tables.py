@@ -197,15 +197,38 @@ def lowest_upper_bound(analysis: Mapping[str, Any]) -> float:
 
 def ensemble_finding(analysis: Mapping[str, Any]) -> str:
     """Return what the mean of several U-Nets brings, as a sentence; nothing if there is none."""
-    if "ensemble" not in analysis:
+    if "ensembles" not in analysis:
         return ""
-    values = analysis["ensemble"]
+    chosen = analysis["ensembles"][-1]
+    values = chosen["test"]
     one, every, infinite = (values[key]["mean"] for key in ("one", "all", "infinite"))
     return (
-        f"On all {values['one']['count']:,} test images {values['count']} U-Nets that each overfit"
-        f" err by {one:.5f}, their mean by {every:.5f}; that of infinitely many would by"
-        f" {infinite:.5f}."
+        f"On all {values['one']['count']:,} test images {values['count']} U-Nets"
+        f" ({chosen['title']}) err by {one:.5f}, their mean by {every:.5f}; that of infinitely many"
+        f" would by {infinite:.5f}."
     )
+
+
+def ensemble_rows(analysis: Mapping[str, Any]) -> list[Row]:
+    """Return what the mean of several networks gains, for each group of them."""
+    rows = []
+    for found in analysis["ensembles"]:
+        five = {
+            part: found[part]["infinite"]["mean"] + found[part]["disagreement"]["mean"] / 5
+            for part in ("validation", "test")
+        }
+        rows.append(
+            {
+                "networks": found["title"],
+                "trained": str(found["test"]["count"]),
+                "one": f"{found['test']['one']['mean']:.5f}",
+                "disagreement": f"{found['test']['disagreement']['mean']:.5f}",
+                "mean of 5": f"{five['test']:.5f}",
+                "of infinitely many": f"{found['test']['infinite']['mean']:.5f}",
+                "mean of 5, validation": f"{five['validation']:.5f}",
+            }
+        )
+    return rows
 
 
 def computed(origin: Mapping[str, Any]) -> str:

@@ -70,16 +70,45 @@ def test_an_ensemble_of_one_is_refused(ensemble):
         analyse_beyond("sample", ensemble=ensemble)
 
 
-def test_the_mean_of_u_nets_is_measured_on_all_test_images(made):
-    found = made["ensemble"]
+def test_the_mean_of_u_nets_is_measured_on_all_images_beside_other_variants(made):
+    groups = {group["title"]: group for group in made["ensembles"]}
+    titles = ["`unet`", "`unet-member`", "`unet-wide`", "`unet-wide-member`"]
+    assert list(groups) == [*titles, "`unet-wide-member` and `unet-wide` in turn"]
+    for group in groups.values():
+        assert [group[part]["one"]["count"] for part in ("validation", "test")] == [30, 100]
+    ids = [run_id.rsplit("-", 1)[0] for run_id in made["ensembles"][-1]["run_ids"]]
+    assert ids == ["unet-unet-wide-member-seed0", "unet-unet-wide-seed1"]
+    found = groups["`unet-wide`"]["test"]
     one, both, infinite = (found[key]["mean"] for key in ("one", "all", "infinite"))
-    assert (found["count"], found["one"]["count"]) == (2, 100)
-    assert [run_id.split("-seed")[0] for run_id in found["run_ids"]] == ["unet-unet-member"] * 2
+    assert found["count"] == 2
     assert found["disagreement"]["mean"] == pytest.approx(2 * (one - both))
     assert infinite == pytest.approx(2 * both - one)
-    told = tables.ensemble_finding(made)
-    assert told.startswith(f"On all 100 test images 2 U-Nets that each overfit err by {one:.5f}, ")
+
+
+def ensemble_values(one, every, infinite, disagreement):
+    means = {"one": one, "all": every, "infinite": infinite, "disagreement": disagreement}
+    return {"count": 3} | {name: {"mean": mean, "count": 10_000} for name, mean in means.items()}
+
+
+def test_what_an_ensemble_gains_is_told_and_shown():
+    test, validation = ensemble_values(0.02, 0.018, 0.017, 0.003), ensemble_values(1, 1, 0.1, 0.5)
+    analysis = {"ensembles": [{"title": "`a` and `b`", "test": test, "validation": validation}]}
+    assert tables.ensemble_finding(analysis) == (
+        "On all 10,000 test images 3 U-Nets (`a` and `b`) err by 0.02000, their mean by 0.01800;"
+        " that of infinitely many would by 0.01700."
+    )
     assert tables.ensemble_finding({"methods": {}}) == ""
+    assert tables.ensemble_rows(analysis) == [
+        {
+            "networks": "`a` and `b`",
+            "trained": "3",
+            "one": "0.02000",
+            "disagreement": "0.00300",
+            "mean of 5": "0.01760",
+            "of infinitely many": "0.01700",
+            "mean of 5, validation": "0.20000",
+        }
+    ]
 
 
 def test_the_likelihood_rises_with_the_codes(made):
