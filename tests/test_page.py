@@ -312,6 +312,7 @@ def test_contents_follow_the_reader(opened):
     assert contents.locator(".toc").bounding_box()["y"] == 0  # it came along
     page.set_viewport_size({"width": 390, "height": 800})
     contents.get_by_role("link", name="Second").wait_for(state="hidden")  # after the next frame
+    assert not contents.get_by_role("link", name="Second").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
