@@ -16,15 +16,16 @@ import torch
 
 from .models import MODELS
 
-# Hashes of older code -> of the newer code that computes the same. Shown by repeating published
-# runs with the newer code: `default` gave the same bytes of history and weights, `train-1k` and the
-# first epochs of `train-3k`, `flip`, `as_published` and `slope-1` the same losses to every digit
-# that is published (CPU, one thread). The autoencoder's last change concerns batches of one image
-# alone. The residual flow's temperature and stretch have no part in training: two epochs on the
-# sample gave the same bytes with others.
+# Hashes of older code -> of the newer code that computes the same. The residual flow's temperature
+# and stretch have no part in training: two epochs on the sample gave the same bytes with others.
+# The autoencoder's convolutions on a CPU have changed what they gather, and so the order of their
+# sums: twenty steps in float64 give the same losses to ten digits, and published runs that were
+# repeated err as before, within what rounding grows to in twenty epochs, a part of what two seeds
+# differ by.
 SAME_CODE = {
-    "694cac91fe": "ccc1688b33",
-    "a08703bc74": "ccc1688b33",
+    "694cac91fe": "8d75e17ed4",
+    "a08703bc74": "8d75e17ed4",
+    "ccc1688b33": "8d75e17ed4",
     "7a891eb887": "5836b681a9",  # residual flow
 }
 

@@ -82,6 +82,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "train-10k": {"train_size": 10_000},
     "train-30k": {"train_size": 30_000},
     "long": {"epochs": 60},
+    "bfloat16": {"precision": "bfloat16"},
     # beyond the seed: networks of our own, each with its recipe, at a size that a CPU can train
     "unet": _UNET,
     "unet-tiny": _unet(widths=(4, 8, 16, 16)),
@@ -126,6 +127,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "flip": ("default", "flip"),
     "train_size": ("train-1k", "train-3k", "train-10k", "train-30k", "default"),
     "epochs": ("default", "long"),
+    "precision": ("default", "bfloat16"),
     "protocol": ("default", "as_published"),
 }
 

@@ -181,11 +181,13 @@ def test_calls_are_counted():
 def test_the_floor_is_the_slowest_of_its_parts():
     splits = split(load("sample"))
     work = count_work(build_model("cae", {}), torch.zeros(1, 1, 28, 14))
-    peaks = {"matmul_flops": {"float32": 1e9}, "bandwidth": 1e15, "launch_seconds": 1e-12}
+    flops = {"float32": 1e9, "bfloat16": 4e9}
+    peaks = {"matmul_flops": flops, "bandwidth": 1e15, "launch_seconds": 1e-12}
     floor = measures.epoch_floor(work, QUICK, splits, peaks)
     images = len(splits.train), len(splits.validation)
     assert floor["flops"] == images[0] * work.training_flops + images[1] * work.forward_flops
-    assert floor["seconds"] == floor["arithmetic_seconds"] == floor["flops"] / 1e9
+    assert floor["seconds"] == floor["arithmetic_seconds"]
+    assert floor["seconds"] == {"float32": floor["flops"] / 1e9, "bfloat16": floor["flops"] / 4e9}
     assert floor["steps"] == int(np.ceil(images[0] / QUICK.batch_size))
 
 
@@ -261,7 +263,7 @@ def test_a_bench_says_where_and_how_it_was_made(quick):
 
 def test_a_bench_measures_every_contender(quick):
     values, _ = quick
-    assert list(values["speed"]) == ["plain", "ours"]
+    assert list(values["speed"]) == ["plain", "ours", "ours, bfloat16"]
     for speed in values["speed"].values():
         epoch = speed["epoch_seconds"]
         assert 0 < epoch["low"] <= epoch["median"] <= epoch["high"]
@@ -276,7 +278,7 @@ def test_a_bench_measures_every_contender(quick):
 def test_a_bench_becomes_tables_and_a_figure(quick):
     values, _ = quick
     speed = tables.speed_rows(values)
-    assert [row[""] for row in speed] == ["plain", "ours"]
+    assert [row[""] for row in speed] == ["plain", "ours", "ours, bfloat16"]
     assert speed[0]["speed-up"] == "1.00"
     assert len(tables.inference_rows(values)) == len(QUICK.inference)
     assert all("(missed)" in row["validation MSE"] for row in tables.target_rows(values))

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ..data import Splits, halves, load, split, to_unit
-from .contenders import BenchError, Contender, build, names
+from .contenders import BenchError, Contender, build, names, precision
 from .machine import peak_memory, seconds_of, spread, timed
 from .plan import Plan
 from .work import Work
@@ -38,14 +38,15 @@ def epoch_floor(work: Work, plan: Plan, splits: Splits, machine: Values) -> Valu
 
     Returns:
         ``flops`` and ``bytes`` of the epoch, the seconds that they take at the measured peaks and
-        those of one launch a step; ``seconds``: the largest of the three.
+        those of one launch a step; ``seconds``: the largest of the three. The arithmetic's, and so
+        the largest, are given for each type of number: "float32", "bfloat16".
     """
     train, validation = len(splits.train), len(splits.validation)
     steps = -(-train // plan.batch_size)
     flops = train * work.training_flops + validation * work.forward_flops
     traffic = train * work.training_bytes(plan.batch_size) + validation * work.forward_bytes
-    seconds = {
-        "arithmetic_seconds": flops / max(machine["matmul_flops"].values()),
+    arithmetic = {dtype: flops / peak for dtype, peak in machine["matmul_flops"].items()}
+    others = {
         "bytes_seconds": traffic / machine["bandwidth"],
         "launch_seconds": steps * machine["launch_seconds"],
     }
@@ -53,8 +54,9 @@ def epoch_floor(work: Work, plan: Plan, splits: Splits, machine: Values) -> Valu
         "steps": steps,
         "flops": flops,
         "bytes": traffic,
-        **seconds,
-        "seconds": max(seconds.values()),
+        "arithmetic_seconds": arithmetic,
+        **others,
+        "seconds": {t: max(seconds, *others.values()) for t, seconds in arithmetic.items()},
     }
 
 
@@ -78,17 +80,17 @@ def measure_speed(plan: Plan, splits: Splits, device: torch.device, floor: Value
         name: {
             "first_epoch_seconds": first[name],
             "epoch_seconds": spread(values),
-            **_rates(spread(values)["median"], len(splits.train), floor),
+            **_rates(spread(values)["median"], len(splits.train), floor, precision(name)),
         }
         for name, values in seconds.items()
     }
 
 
-def _rates(seconds: float, images: int, floor: Values) -> Values:
+def _rates(seconds: float, images: int, floor: Values, precision: str) -> Values:
     return {
         "images_per_second": images / seconds,
-        "over_floor": seconds / floor["seconds"],
-        "matmul_share": floor["arithmetic_seconds"] / seconds,
+        "over_floor": seconds / floor["seconds"][precision],
+        "matmul_share": floor["arithmetic_seconds"][precision] / seconds,
         "bandwidth_share": floor["bytes_seconds"] / seconds,
     }
 

@@ -13,11 +13,11 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from .. import settings
-from . import patches
+from . import strips
 from .base import HALF_SHAPE, Completer
+from .strips import Pads, Size
 
 Positive = Annotated[int, Field(ge=1, le=4096)]
-Pads = tuple[int, int, int, int]  # top, bottom, left, right
 
 
 class CAESettings(settings.Settings):
@@ -60,7 +60,7 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def encoder_shapes(config: CAESettings) -> tuple[list[tuple[int, int]], list[Pads]]:
+def encoder_shapes(config: CAESettings) -> tuple[list[Size], list[Pads]]:
     """Return the (height, width) before each convolution and after the last, and the paddings.
 
     Raises:
@@ -90,37 +90,67 @@ def encoder_shapes(config: CAESettings) -> tuple[list[tuple[int, int]], list[Pad
 
 
 class PaddedConv2d(nn.Conv2d):
-    """A convolution whose padding may differ from side to side."""
+    """A convolution whose padding may differ from side to side.
 
-    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int], stride: int, pads: Pads):
-        top, bottom, left, right = pads
-        even = (min(top, bottom), min(left, right))
-        super().__init__(inputs, outputs, kernel, stride, padding=even)
-        self.extra = (left - even[1], right - even[1], top - even[0], bottom - even[0])
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to (N, outputs, H', W')."""
-        if patches.pay(x):
-            (high, wide), (left, right, top, bottom) = self.padding, self.extra
-            padded = F.pad(x, (wide + left, wide + right, high + top, high + bottom))
-            return patches.conv2d(padded, self.weight, self.bias, self.stride[0])
-        return super().forward(F.pad(x, self.extra) if any(self.extra) else x)
-
-
-class CroppedConvTranspose2d(nn.ConvTranspose2d):
-    """The mirror of a padded convolution: transposed, and cropped where that one was padded."""
+    Args:
+        inputs, outputs: channels.
+        kernel: (height, width).
+        stride: in both directions.
+        pads: pixels to add on each side.
+        size, output_size: (height, width) of an image, and of what becomes of it.
+        last: of the stack; where it works on strips it gives images one by one.
+    """
 
     def __init__(
         self,
         inputs: int,
         outputs: int,
-        kernel: tuple[int, int],
+        kernel: Size,
         stride: int,
         pads: Pads,
-        size: tuple[int, int],
-        output_size: tuple[int, int],
+        size: Size,
+        output_size: Size,
+        last: bool = False,
     ):
-        top, bottom, left, right = pads
+        top, bottom, left, right = self.pads = pads
+        even = (min(top, bottom), min(left, right))
+        super().__init__(inputs, outputs, kernel, stride, padding=even)
+        self.extra = (left - even[1], right - even[1], top - even[0], bottom - even[0])
+        self.width, self.output_width, self.last = size[1], output_size[1], last
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, outputs, H', W'), both as images or as strips of them."""
+        x = strips.lay_where_it_pays(x, self)
+        if x.shape[3] == self.width:
+            return super().forward(F.pad(x, self.extra) if any(self.extra) else x)
+        maps = strips.conv2d(x, self.weight, self.bias, self.pads, self.width)
+        return strips.part(maps, self.output_width) if self.last else maps
+
+
+class CroppedConvTranspose2d(nn.ConvTranspose2d):
+    """The mirror of a padded convolution: transposed, and cropped where that one was padded.
+
+    Args:
+        inputs, outputs: channels.
+        kernel: (height, width).
+        stride: in both directions.
+        pads: pixels to leave out on each side.
+        size, output_size: (height, width) of an image, and of what becomes of it.
+        last: of the stack; where it works on strips it gives images one by one.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: Size,
+        stride: int,
+        pads: Pads,
+        size: Size,
+        output_size: Size,
+        last: bool = False,
+    ):
+        top, bottom, left, right = self.pads = pads
         even = (min(top, bottom), min(left, right))
         # a strided convolution may leave out the last pixels; they are given back here
         short = tuple(
@@ -131,25 +161,16 @@ class CroppedConvTranspose2d(nn.ConvTranspose2d):
         )
         super().__init__(inputs, outputs, kernel, stride, padding=even, output_padding=short)
         self.window = (top - even[0], left - even[1], *output_size)
+        self.width, self.output_size, self.last = size[1], output_size, last
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H', W') to (N, outputs, H, W)."""
-        top, left, height, width = self.window
-        if patches.pay(x):
-            whole = patches.conv_transpose2d(x, self.weight, self.stride[0], self._size(x))
-            top, left = top + self.padding[0], left + self.padding[1]
-            cropped = whole[:, :, top : top + height, left : left + width]
-            return cropped + self.bias[:, None, None]
-        return super().forward(x)[:, :, top : top + height, left : left + width]
-
-    def _size(self, x: Tensor) -> tuple[int, int]:
-        """Return the height and width before cropping."""
-        return tuple(
-            (n - 1) * self.stride[0] + kernel + short
-            for n, kernel, short in zip(
-                x.shape[2:], self.kernel_size, self.output_padding, strict=True
-            )
-        )
+        """Map (N, C, H', W') to (N, outputs, H, W), both as images or as strips of them."""
+        x = strips.lay_where_it_pays(x, self)
+        if x.shape[3] == self.width:
+            top, left, height, width = self.window
+            return super().forward(x)[:, :, top : top + height, left : left + width]
+        maps = strips.conv_transpose2d(x, self.weight, self.bias, self.pads, self.output_size)
+        return strips.part(maps, self.output_size[1]) if self.last else maps
 
 
 class ConvAutoencoder(Completer):
@@ -166,10 +187,11 @@ class ConvAutoencoder(Completer):
     def __init__(self, config: CAESettings | None = None):
         super().__init__()
         self.config = config = config or CAESettings()
+        self.shape = HALF_SHAPE
         sizes, pads = encoder_shapes(config)
         flat = (config.features[-1], *sizes[-1])
         self.encoder = nn.Sequential(
-            *self._convolutions(pads),
+            *self._convolutions(sizes, pads),
             nn.Flatten(),
             nn.Linear(prod(flat), config.hidden_dim),
             nn.LeakyReLU(config.negative_slope),
@@ -189,17 +211,27 @@ class ConvAutoencoder(Completer):
         norm = [nn.BatchNorm2d(features)] if self.config.batch_norm and not last else []
         return [*norm, nn.LeakyReLU(self.config.negative_slope)]
 
-    def _convolutions(self, pads: list[Pads]) -> list[nn.Module]:
+    def _convolutions(self, sizes: list[Size], pads: list[Pads]) -> list[nn.Module]:
         config, layers = self.config, []
         channels = (1, *config.features)
         for i, pad in enumerate(pads):
+            last = i == len(pads) - 1
             layers.append(
-                PaddedConv2d(channels[i], channels[i + 1], config.kernel_size, config.stride, pad)
+                PaddedConv2d(
+                    channels[i],
+                    channels[i + 1],
+                    config.kernel_size,
+                    config.stride,
+                    pad,
+                    sizes[i],
+                    sizes[i + 1],
+                    last=last,
+                )
             )
-            layers += self._after(channels[i + 1], last=i == len(pads) - 1)
+            layers += self._after(channels[i + 1], last)
         return layers
 
-    def _transposed_convolutions(self, sizes: list, pads: list[Pads]) -> list[nn.Module]:
+    def _transposed_convolutions(self, sizes: list[Size], pads: list[Pads]) -> list[nn.Module]:
         config, layers = self.config, []
         channels = (1, *config.features)
         for i in reversed(range(len(pads))):
@@ -212,11 +244,19 @@ class ConvAutoencoder(Completer):
                     pads[i],
                     sizes[i + 1],
                     sizes[i],
+                    last=not i,
                 )
             )
             layers += self._after(channels[i], last=False) if i else []
         return layers
 
     def forward(self, left: Tensor) -> Tensor:
-        """Complete a batch: (N, 1, 28, 14) in [0, 1] to (N, 1, 28, 14) in [0, 1]."""
+        """Complete a batch: (N, 1, 28, 14) in [0, 1] to (N, 1, 28, 14) in [0, 1].
+
+        Raises:
+            ValueError: for images of another shape, which could pass for strips.
+        """
+        if left.shape[1:] != self.shape:
+            allowed = ", ".join(map(str, self.shape))
+            raise ValueError(f"left has shape {tuple(left.shape)}; (N, {allowed}) is needed")
         return self.decoder(self.encoder(left))
