@@ -200,7 +200,8 @@ def completeness(summaries: Mapping[str, Summary], name: str) -> str:
     ]
     whole = f"`{name}` holds {runs} runs of {sum(s.count > 0 for s in summaries.values())} variants"
     if not listed:
-        return f"{whole}, each with {SEEDS} seeds or more, made by the code as it is."
+        made = "made by code that computes what it does now"
+        return f"{whole}, each with {SEEDS} seeds or more, {made}."
     todo = "`make study` adds what is missing, `make study STUDY=--stale` repeats what is stale."
     return f"{whole}. **Not complete:** {'; '.join(listed)}. {todo}"
 
