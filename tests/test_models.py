@@ -11,6 +11,7 @@ from halfgen_lib.models import build_model, model_settings, strips
 from halfgen_lib.models.base import check_left, stages
 from halfgen_lib.models.cae import (
     CroppedConvTranspose2d,
+    Geometry,
     PaddedConv2d,
     conv_output_size,
     encoder_shapes,
@@ -78,10 +79,11 @@ def test_transposed_convolution_is_the_adjoint_of_the_convolution(generator):
     """<conv(x), y> == <x, transposed(y)> with the same weights: it is cropped where that pads."""
     for size, pads in [((28, 14), (1, 1, 0, 0)), ((14, 7), (1, 1, 0, 1)), ((7, 4), (1, 2, 0, 0))]:
         half = tuple(-(-n // 2) for n in size)
-        conv = PaddedConv2d(2, 3, (4, 2), 2, pads, size, half).double()
+        geometry = Geometry((4, 2), 2, pads, size, half)
+        conv = PaddedConv2d(2, 3, geometry).double()
         x = torch.randn(1, 2, *size, generator=generator, dtype=torch.float64)
         mapped = conv(x) - conv(torch.zeros_like(x))
-        mirrored = CroppedConvTranspose2d(3, 2, (4, 2), 2, pads, half, size).double()
+        mirrored = CroppedConvTranspose2d(3, 2, geometry).double()
         mirrored.weight = conv.weight
         nn.init.zeros_(mirrored.bias)
         y = torch.randn(mapped.shape, generator=generator, dtype=torch.float64)
@@ -204,8 +206,8 @@ def test_strips_are_images_side_by_side_and_come_apart_again(generator):
 
 
 def test_strips_are_for_a_cpu_and_kernels_that_span_one_image():
-    narrow = PaddedConv2d(1, 2, (4, 2), 2, (1, 1, 0, 0), (28, 14), (14, 7))
-    wide = PaddedConv2d(1, 2, (4, 4), 2, (1, 1, 1, 1), (28, 14), (14, 7))
+    narrow = PaddedConv2d(1, 2, Geometry((4, 2), 2, (1, 1, 0, 0), (28, 14), (14, 7)))
+    wide = PaddedConv2d(1, 2, Geometry((4, 4), 2, (1, 1, 1, 1), (28, 14), (14, 7)))
     images = torch.zeros(64, 1, 28, 14)
     assert strips.lay_where_it_pays(images, narrow).shape == (16, 1, 28, 56)
     assert strips.lay_where_it_pays(images[:1], narrow).shape == (1, 1, 28, 14)

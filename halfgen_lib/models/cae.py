@@ -6,7 +6,7 @@ M. Erkol, "CS554 Introduction to Machine Learning: Convolutional Auto Encoder", 
 from __future__ import annotations
 
 from math import prod
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import torch.nn.functional as F
 from pydantic import Field, model_validator
@@ -89,34 +89,45 @@ def encoder_shapes(config: CAESettings) -> tuple[list[Size], list[Pads]]:
     return sizes, pads
 
 
+class Geometry(NamedTuple):
+    """The shapes of a convolution, and of its mirror, which reads them from the other end.
+
+    Attributes:
+        kernel: (height, width).
+        stride: in both directions.
+        pads: pixels to add on each side of an image before the convolution.
+        size, output_size: (height, width) of an image before the convolution, and after.
+    """
+
+    kernel: Size
+    stride: int
+    pads: Pads
+    size: Size
+    output_size: Size
+
+    @property
+    def even(self) -> Size:
+        """Pixels of padding that both sides have: vertical, horizontal."""
+        top, bottom, left, right = self.pads
+        return min(top, bottom), min(left, right)
+
+
 class PaddedConv2d(nn.Conv2d):
     """A convolution whose padding may differ from side to side.
 
     Args:
         inputs, outputs: channels.
-        kernel: (height, width).
-        stride: in both directions.
-        pads: pixels to add on each side.
-        size, output_size: (height, width) of an image, and of what becomes of it.
+        geometry: its shapes.
         last: of the stack; where it works on strips it gives images one by one.
     """
 
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        kernel: Size,
-        stride: int,
-        pads: Pads,
-        size: Size,
-        output_size: Size,
-        last: bool = False,
-    ):
-        top, bottom, left, right = self.pads = pads
-        even = (min(top, bottom), min(left, right))
-        super().__init__(inputs, outputs, kernel, stride, padding=even)
+    def __init__(self, inputs: int, outputs: int, geometry: Geometry, last: bool = False):
+        even = geometry.even
+        super().__init__(inputs, outputs, geometry.kernel, geometry.stride, padding=even)
+        top, bottom, left, right = self.pads = geometry.pads
         self.extra = (left - even[1], right - even[1], top - even[0], bottom - even[0])
-        self.width, self.output_width, self.last = size[1], output_size[1], last
+        self.width, self.output_width = geometry.size[1], geometry.output_size[1]
+        self.last = last
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, outputs, H', W'), both as images or as strips of them."""
@@ -132,36 +143,23 @@ class CroppedConvTranspose2d(nn.ConvTranspose2d):
 
     Args:
         inputs, outputs: channels.
-        kernel: (height, width).
-        stride: in both directions.
-        pads: pixels to leave out on each side.
-        size, output_size: (height, width) of an image, and of what becomes of it.
+        geometry: the shapes of that convolution.
         last: of the stack; where it works on strips it gives images one by one.
     """
 
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        kernel: Size,
-        stride: int,
-        pads: Pads,
-        size: Size,
-        output_size: Size,
-        last: bool = False,
-    ):
+    def __init__(self, inputs: int, outputs: int, geometry: Geometry, last: bool = False):
+        (kernel, stride, pads, image, maps), even = geometry, geometry.even
         top, bottom, left, right = self.pads = pads
-        even = (min(top, bottom), min(left, right))
         # a strided convolution may leave out the last pixels; they are given back here
         short = tuple(
             max(out + pad - ((n - 1) * stride + k), 0)
             for n, k, pad, out in zip(
-                size, kernel, (top + bottom, left + right), output_size, strict=True
+                maps, kernel, (top + bottom, left + right), image, strict=True
             )
         )
         super().__init__(inputs, outputs, kernel, stride, padding=even, output_padding=short)
-        self.window = (top - even[0], left - even[1], *output_size)
-        self.width, self.output_size, self.last = size[1], output_size, last
+        self.window = (top - even[0], left - even[1], *image)
+        self.width, self.output_size, self.last = maps[1], image, last
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H', W') to (N, outputs, H, W), both as images or as strips of them."""
@@ -189,9 +187,13 @@ class ConvAutoencoder(Completer):
         self.config = config = config or CAESettings()
         self.shape = HALF_SHAPE
         sizes, pads = encoder_shapes(config)
+        shapes = [
+            Geometry(config.kernel_size, config.stride, pad, before, after)
+            for pad, before, after in zip(pads, sizes[:-1], sizes[1:], strict=True)
+        ]
         flat = (config.features[-1], *sizes[-1])
         self.encoder = nn.Sequential(
-            *self._convolutions(sizes, pads),
+            *self._convolutions(shapes),
             nn.Flatten(),
             nn.Linear(prod(flat), config.hidden_dim),
             nn.LeakyReLU(config.negative_slope),
@@ -203,7 +205,7 @@ class ConvAutoencoder(Completer):
             nn.Linear(config.hidden_dim, prod(flat)),
             nn.LeakyReLU(config.negative_slope),
             nn.Unflatten(1, flat),
-            *self._transposed_convolutions(sizes, pads),
+            *self._transposed_convolutions(shapes),
             nn.Sigmoid(),
         )
 
@@ -211,42 +213,19 @@ class ConvAutoencoder(Completer):
         norm = [nn.BatchNorm2d(features)] if self.config.batch_norm and not last else []
         return [*norm, nn.LeakyReLU(self.config.negative_slope)]
 
-    def _convolutions(self, sizes: list[Size], pads: list[Pads]) -> list[nn.Module]:
-        config, layers = self.config, []
-        channels = (1, *config.features)
-        for i, pad in enumerate(pads):
-            last = i == len(pads) - 1
-            layers.append(
-                PaddedConv2d(
-                    channels[i],
-                    channels[i + 1],
-                    config.kernel_size,
-                    config.stride,
-                    pad,
-                    sizes[i],
-                    sizes[i + 1],
-                    last=last,
-                )
-            )
+    def _convolutions(self, shapes: list[Geometry]) -> list[nn.Module]:
+        channels, layers = (1, *self.config.features), []
+        for i, geometry in enumerate(shapes):
+            last = i == len(shapes) - 1
+            layers.append(PaddedConv2d(channels[i], channels[i + 1], geometry, last))
             layers += self._after(channels[i + 1], last)
         return layers
 
-    def _transposed_convolutions(self, sizes: list[Size], pads: list[Pads]) -> list[nn.Module]:
-        config, layers = self.config, []
-        channels = (1, *config.features)
-        for i in reversed(range(len(pads))):
-            layers.append(
-                CroppedConvTranspose2d(
-                    channels[i + 1],
-                    channels[i],
-                    config.kernel_size,
-                    config.stride,
-                    pads[i],
-                    sizes[i + 1],
-                    sizes[i],
-                    last=not i,
-                )
-            )
+    def _transposed_convolutions(self, shapes: list[Geometry]) -> list[nn.Module]:
+        channels, layers = (1, *self.config.features), []
+        for i in reversed(range(len(shapes))):
+            last = not i
+            layers.append(CroppedConvTranspose2d(channels[i + 1], channels[i], shapes[i], last))
             layers += self._after(channels[i], last=False) if i else []
         return layers
 
