@@ -19,7 +19,6 @@ from .evaluation import bootstrap
 from .floor import ensemble_floor
 from .generative import DRAWS, IMAGES, Predictor, generative_analysis
 from .models.cvae import CVAECompleter
-from .provenance import is_current
 from .restore import restore_run
 from .runs import Run, default_runs_dir
 from .scene import chosen_halves
@@ -97,7 +96,7 @@ def finished_run(config: RunConfig, dataset: Dataset) -> Run:
     if not Run(default_runs_dir() / config.run_id).is_finished:
         for name, entry in published_weights().items():
             record = entry.record
-            if record.config_hash == config.hash() and is_current(record.code_hash, config.model):
+            if record.config_hash == config.hash() and record.is_current:
                 return restore_run(name, dataset)
     return fit(config, dataset)
 

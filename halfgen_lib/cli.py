@@ -133,7 +133,9 @@ def _add_study(study: argparse.ArgumentParser) -> None:
     study.add_argument("--factors", metavar="A,B", help="the variants of these factors")
     study.add_argument("--seeds", type=int, default=3, help="runs of each variant (3)")
     study.add_argument("--data", choices=["full", "sample"], default="full")
-    study.add_argument("--stale", action="store_true", help="repeat what other code has made")
+    study.add_argument(
+        "--stale", action="store_true", help="repeat what another revision of a model has made"
+    )
     study.add_argument("--keep-weights", action="store_true", help="do not delete the networks")
     where = study.add_mutually_exclusive_group()
     where.add_argument("--scheduler", default="", metavar="ADDRESS", help="use this Dask cluster")

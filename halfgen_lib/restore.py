@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from .config import RunConfig
 from .data import Dataset, load
 from .evaluation import score_images, summarise
-from .provenance import code_hash
+from .models import revision
 from .results import Record
 from .runs import CURRENT, Run, RunError, default_runs_dir, find_run, write_json
 from .weights import Published, WeightsError, load_weights, published_weights
@@ -115,13 +115,13 @@ def _config_json(name: str, entry: Published) -> dict[str, Any]:
     return {
         "config": config.model_dump(mode="json"),
         "identity": record.identity,
-        "code_hash": record.code_hash,
+        "revision": record.revision,
         **record.origin.model_dump(mode="json", exclude={"finished"}),
         "published": {
             "name": name,
             "run_id": entry.run_id,
             "sha256": entry.sha256,
-            "scored_by": code_hash(config.model),
+            "scored_by": revision(config.model),
         },
     }
 

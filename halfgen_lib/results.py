@@ -20,7 +20,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from .config import identity_hash
 from .files import write_atomic
-from .models import build_model
+from .models import build_model, revision
 from .provenance import project_root
 from .runs import Run, RunError, read_json
 from .settings import Settings
@@ -94,7 +94,7 @@ class Record(Settings):
     variant: Text
     seed: Annotated[int, Field(ge=0)]
     config_hash: Hash
-    code_hash: Hash
+    revision: Annotated[Hash, Field(description="of the model: models.REVISIONS")]
     identity: dict[Text, Plain | dict[Text, Plain]]
     parameters: Annotated[int, Field(ge=0, description="trainable numbers of the network")]
     epochs: Annotated[int, Field(ge=1)]
@@ -118,6 +118,11 @@ class Record(Settings):
         if lengths != {self.epochs} or self.best_epoch > self.epochs:
             raise ValueError(f"epochs is {self.epochs}, but the history says otherwise")
         return self
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the model's present revision made it, so that it would come out again."""
+        return self.revision == revision(str(self.identity["model"]))
 
     @property
     def key(self) -> tuple[str, int]:
@@ -144,7 +149,7 @@ def record_of(run: Run) -> Record:
         "variant": run.config.variant,
         "seed": run.config.seed,
         "config_hash": identity_hash(written["identity"]),
-        "code_hash": written["code_hash"],
+        "revision": written["revision"],
         "identity": written["identity"],
         "parameters": parameters,
         "epochs": len(history["epoch"]),

@@ -16,7 +16,7 @@ from typing import Literal
 
 from .config import RunConfig
 from .data import load
-from .provenance import is_current
+from .models import revision
 from .results import Record, ResultsError, add_record, read_results, record_of, results_path
 from .runs import Run, RunError, default_runs_dir
 from .settings import known
@@ -87,7 +87,7 @@ def run_study(
         configs: the runs, all of one ``data``; see :func:`plan`.
         path: the results file; by default that of the data.
         train: trains a list of runs; :func:`train_here` if not given.
-        repeat_stale: repeat runs that other library code made.
+        repeat_stale: repeat runs of another revision of their model.
 
     Raises:
         ResultsError: if the results file is broken.
@@ -122,9 +122,9 @@ def _pending(configs: list[RunConfig], path: Path, repeat_stale: bool) -> list[R
     pending, stale = [], 0
     for config in configs:
         record = published.get(config.hash())
-        if record is None or (repeat_stale and not is_current(record.code_hash, config.model)):
+        if record is None or (repeat_stale and not record.is_current):
             record = _finished(config) or record
-        if record and not is_current(record.code_hash, config.model):
+        if record and not record.is_current:
             stale += 1
             record = None if repeat_stale else record
         if record is None:
@@ -136,7 +136,10 @@ def _pending(configs: list[RunConfig], path: Path, repeat_stale: bool) -> list[R
     print(f"{len(configs)} runs: {len(configs) - len(pending)} finished, {len(pending)} to do")
     if stale:
         what = "are repeated" if repeat_stale else "stay, flagged as stale; --stale repeats them"
-        print(f"{stale} finished runs were made with other library code and {what}", flush=True)
+        print(
+            f"{stale} finished runs were made by another revision of their model and {what}",
+            flush=True,
+        )
     return pending
 
 
@@ -150,9 +153,7 @@ def _finished(config: RunConfig) -> Record | None:
                     found.append(record_of(Run(directory)))
             except (RunError, ResultsError, KeyError) as error:
                 print(f"{directory.name} is damaged and is not used: {error}", flush=True)
-    return min(
-        found, key=lambda record: not is_current(record.code_hash, config.model), default=None
-    )
+    return min(found, key=lambda record: not record.is_current, default=None)
 
 
 # ---- in this process
@@ -174,7 +175,7 @@ def train_here(configs: list[RunConfig], *, keep_weights: bool = False) -> Outco
     for config in configs:
         run = Run(study_runs_dir() / config.run_id)
         try:
-            _forget_other_code(run, config)
+            _forget_other_revision(run, config)
             run = fit(config, dataset, runs_dir=study_runs_dir(), quiet=True)
             outcome: Outcome = record_of(run)
         except RUN_FAILURES as error:
@@ -185,11 +186,11 @@ def train_here(configs: list[RunConfig], *, keep_weights: bool = False) -> Outco
                 weights.unlink()
 
 
-def _forget_other_code(run: Run, config: RunConfig) -> None:
-    """Remove a run that other library code made: it would be used as it is, or go on mixed."""
+def _forget_other_revision(run: Run, config: RunConfig) -> None:
+    """Remove a run of another revision of its model: it would be used as it is, or go on mixed."""
     if not (run.directory / "config.json").exists():
         return
-    if not is_current(run.record["code_hash"], config.model):
+    if run.record["revision"] != revision(config.model):
         with run.locked():
             shutil.rmtree(run.directory)
 

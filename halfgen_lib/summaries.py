@@ -9,11 +9,10 @@ from typing import Any
 
 from .config import SCHEMA_VERSION, RunConfig
 from .models import MODELS
-from .provenance import is_current
 from .results import Record
 from .variants import STUDIES, VARIANTS, members
 
-OTHER_CODE = "made with other library code"
+OTHER_CODE = "made by another revision"
 USABLE = ("", OTHER_CODE)  # of a record's staleness: its settings are those of its variant
 SEEDS = 3  # what a variant's mean should rest on
 
@@ -55,7 +54,7 @@ def staleness(record: Record) -> str:
         return "no longer allowed"
     if expected.hash() != record.config_hash:
         return "made with other settings"
-    return "" if is_current(record.code_hash, model) else OTHER_CODE
+    return "" if record.is_current else OTHER_CODE
 
 
 @dataclass(frozen=True)

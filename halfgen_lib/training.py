@@ -23,9 +23,9 @@ from tqdm.auto import tqdm
 from .config import RunConfig
 from .data import Dataset, Images, Splits, batches, load, split
 from .evaluation import score_images, summarise
-from .models import build_model
+from .models import build_model, revision
 from .objectives import LOSSES, build_optimizer
-from .provenance import code_hash, device_name, now, provenance
+from .provenance import device_name, now, provenance
 from .runs import Run, RunError, default_runs_dir, write_atomic, write_json
 
 EVALUATION_BATCH = 2000
@@ -283,7 +283,7 @@ def _open(run: Run, trainer: Trainer, dataset: Dataset, say: Callable[..., None]
         record = {
             "config": config.model_dump(mode="json"),
             "identity": config.identity(),
-            "code_hash": code_hash(config.model),
+            "revision": revision(config.model),
             **provenance(trainer.device, dataset.sha256),
         }
         write_json(run.directory / "config.json", record)

@@ -11,9 +11,11 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from halfgen_lib import provenance
+from halfgen_lib import models
 from halfgen_lib.config import RunConfig
 from halfgen_lib.provenance import project_root
+from halfgen_lib.results import read_results
+from halfgen_lib.summaries import staleness
 
 ROOT = project_root()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -94,24 +96,13 @@ def test_the_citation_is_of_this_project():
         assert all(set(author) <= {"family-names", "given-names"} for author in work["authors"])
 
 
-def test_the_code_hash_sees_statements_and_not_words(tmp_path):
-    module = tmp_path / "m.py"
-    module.write_text('"""Doc."""\n\n\ndef f(x):\n    """Doc."""\n    return x + 1\n')
-    before = provenance._statements(module)
-    module.write_text("# why\ndef f(x):\n\n    return x + 1\n")
-    assert provenance._statements(module) == before
-    module.write_text("def f(x):\n    return x + 2\n")
-    assert provenance._statements(module) != before
-    assert len(provenance.code_hash("cae")) == 10
-
-
-def test_older_code_that_computes_the_same_is_current_and_other_code_is_not(monkeypatch):
-    now = provenance.code_hash("cae")
-    monkeypatch.setattr(provenance, "SAME_CODE", {"0" * 10: now, "1" * 10: "2" * 10})
-    assert provenance.is_current(now, "cae") and provenance.is_current("0" * 10, "cae")
-    assert not provenance.is_current("1" * 10, "cae")
-    assert not provenance.is_current("2" * 10, "cae")
-    assert not provenance.is_current("0" * 10, "unet")
+def test_every_model_declares_a_revision_and_every_published_run_is_of_it():
+    """Another result declares another revision; a refactoring leaves it."""
+    assert models.REVISIONS.keys() == models.MODELS.keys()
+    assert models.revision("a model of one's own") == models.UNDECLARED
+    for study in ("study", "beyond"):
+        records = read_results(ROOT / "report" / "results" / f"{study}.json").records.values()
+        assert records and {staleness(record) for record in records} == {""}
 
 
 def library_modules():

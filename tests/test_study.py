@@ -13,7 +13,7 @@ from halfgen_lib import (
     cli,
     config,
     curves,
-    provenance,
+    models,
     results,
     study,
     study_figures,
@@ -216,24 +216,25 @@ def test_a_failed_run_is_named_and_does_not_stop_the_others(few, monkeypatch):
 def test_stale_runs_are_kept_and_flagged_until_they_are_asked_for(few, monkeypatch, capsys):
     trained = counted(monkeypatch)
     run_study(plan(seeds=1, data="sample"))
-    monkeypatch.setattr(provenance, "code_hash", lambda _: "0123456789")
+    monkeypatch.setitem(models.REVISIONS, "cae", "0123456789")
     records = run_study(plan(seeds=1, data="sample"))
-    assert "2 finished runs were made with other library code and stay" in capsys.readouterr().out
-    assert set(map(staleness, records)) == {"made with other library code"} and len(trained) == 2
+    told = capsys.readouterr().out
+    assert "2 finished runs were made by another revision of their model and stay" in told
+    assert set(map(staleness, records)) == {"made by another revision"} and len(trained) == 2
     run_study(plan(["wide"], seeds=1, data="sample"), repeat_stale=True)
     assert trained[2:] == [("wide", 0)]
     assert read_results(study_path("sample")).records[("default", 0)] == records[0]
 
 
-def test_other_code_goes_on_with_no_unfinished_run_and_damaged_runs_are_named(
+def test_another_revision_goes_on_with_no_unfinished_run_and_damaged_runs_are_named(
     few, monkeypatch, capsys
 ):
     first, second = plan(seeds=1, data="sample")
     for settings in (first, second):
         (study_runs_dir() / settings.run_id).mkdir(parents=True)
     folder = study_runs_dir() / first.run_id
-    (folder / "config.json").write_text('{"code_hash": "0000000000"}')
-    (folder / "resume.pt").write_bytes(b"of other code: it would be refused if it were read")
+    (folder / "config.json").write_text('{"revision": "0000000000"}')
+    (folder / "resume.pt").write_bytes(b"of another revision: it would be refused if it were read")
     (study_runs_dir() / second.run_id / "status.json").write_text("{")
     with pytest.raises(StudyError, match=r"1 runs failed:\nwide seed 0: .*status\.json cannot be"):
         run_study([first, second])
@@ -278,7 +279,7 @@ def nested(depth):
         {"epochs": 3},  # the history has 2
         {"best_epoch": 3},
         {"config_hash": "0000000000"},
-        {"code_hash": "../../etc"},
+        {"revision": "../../etc"},
         {"identity": nested(50)},
         {"identity": {"a": nested(50)}},
         {"identity": {"seed": 0}, "config_hash": identity_hash({"seed": 0})},
@@ -360,7 +361,7 @@ def test_processes_that_publish_at_once_lose_nothing(made, results_dir):
 def test_staleness_has_a_reason(made, monkeypatch):
     fresh = record_for(made, "default")
     assert staleness(fresh) == ""
-    assert staleness(record_for(made, "flip", code_hash="0" * 10)) == "made with other library code"
+    assert staleness(record_for(made, "flip", revision="0" * 10)) == "made by another revision"
     assert staleness(changed(fresh, epochs=99)) == "made with other settings"
     assert staleness(changed(fresh, schema_version=0)) == "made with another schema"
     assert staleness(changed(fresh, variant="gone")) == "no longer declared"
