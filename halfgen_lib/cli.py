@@ -8,14 +8,14 @@ import sys
 from pydantic import ValidationError
 
 from .config import RunConfig
-from .idx import DataError
+from .data.idx import DataError
 from .settings import complaints
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a subcommand; return the exit code: 0, or 1 with one message on stderr."""
     arguments, rest = _parser().parse_known_args(argv)
-    if rest and arguments.command != "report":
+    if rest and arguments.command not in ("report", "bench"):
         _parser().error(f"unknown arguments: {' '.join(rest)}")
     try:
         arguments.run(arguments, rest)
@@ -83,7 +83,10 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_complete(commands.add_parser("complete", help="complete a picture of your own"))
 
-    _add_bench(commands.add_parser("bench", help="measure the speed beside a plain loop's"))
+    bench = commands.add_parser(
+        "bench", help="measure the speed beside a plain loop's", add_help=False
+    )
+    bench.set_defaults(run=_bench)
 
     report = commands.add_parser(
         "report",
@@ -147,14 +150,14 @@ def _add_study(study: argparse.ArgumentParser) -> None:
 def _study(arguments: argparse.Namespace, _: list[str]) -> None:
     from functools import partial
 
-    from . import study
+    from .studies import study
 
     lists = (arguments.variants, arguments.factors)
     variants, factors = (text.split(",") if text else [] for text in lists)
     configs = study.plan(variants, factors, arguments.seeds, arguments.data, arguments.of)
     train = partial(study.train_here, keep_weights=arguments.keep_weights)
     if arguments.scheduler or arguments.workers:
-        from .cluster import train_on_cluster
+        from .studies.cluster import train_on_cluster
 
         place = {name: getattr(arguments, name) for name in ("scheduler", "workers", "resource")}
         train = partial(train_on_cluster, **place)
@@ -164,8 +167,8 @@ def _study(arguments: argparse.Namespace, _: list[str]) -> None:
 
 
 def _classifier(arguments: argparse.Namespace, _: list[str]) -> None:
-    from .classifier import NAMES, publish_classifier
-    from .sealed import weights_path
+    from .analysis.classifier import NAMES, publish_classifier
+    from .runs.sealed import weights_path
 
     print("training; it takes some minutes", flush=True)
     for shown, value in publish_classifier(half=arguments.half)["test_accuracy"].items():
@@ -174,8 +177,8 @@ def _classifier(arguments: argparse.Namespace, _: list[str]) -> None:
 
 
 def _analyse(arguments: argparse.Namespace, _: list[str]) -> None:
-    from .analyses import analyse
-    from .beyond import NETWORKS, analyse_beyond
+    from .analysis.beyond import NETWORKS, analyse_beyond
+    from .analysis.published import analyse
 
     if arguments.beyond:
         names = [*NETWORKS] if arguments.beyond == "all" else arguments.beyond.split(",")
@@ -187,7 +190,7 @@ def _analyse(arguments: argparse.Namespace, _: list[str]) -> None:
 
 def _publish(arguments: argparse.Namespace, _: list[str]) -> None:
     from .runs import find_run
-    from .weights import publish_weights
+    from .runs.weights import publish_weights
 
     print(publish_weights(find_run(arguments.run_id), arguments.name))
 
@@ -207,7 +210,7 @@ def _add_complete(complete: argparse.ArgumentParser) -> None:
 def _complete(arguments: argparse.Namespace, _: list[str]) -> None:
     import torch
 
-    from .completion import complete
+    from .explore.completion import complete
 
     if not 0 <= arguments.seed < 2**31:
         raise ValueError(f"seed is {arguments.seed}, allowed: 0 to {2**31 - 1}")
@@ -220,29 +223,25 @@ def _complete(arguments: argparse.Namespace, _: list[str]) -> None:
     print(arguments.output)
 
 
-def _add_bench(bench: argparse.ArgumentParser) -> None:
-    bench.add_argument("--json", metavar="FILE", help="write here; else to report/results")
-    bench.add_argument("--quick", action="store_true", help="try every part out on the sample")
-    bench.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda", "mps"])
-    bench.set_defaults(run=_bench)
+def _bench(_: argparse.Namespace, rest: list[str]) -> None:
+    import os
+    import subprocess
 
+    from .runs.provenance import project_root
 
-def _bench(arguments: argparse.Namespace, _: list[str]) -> None:
-    from pathlib import Path
-
-    from .bench.plan import plan_for
-    from .bench.run import bench
-    from .training import choose_device
-
-    device = choose_device(arguments.device)
-    path = Path(arguments.json) if arguments.json else None
-    print(bench(path, plan_for(device, arguments.quick), device))
+    root = project_root()
+    if not (root / "benchmarks" / "__main__.py").is_file():
+        raise RuntimeError(f"{root} holds no benchmarks: the bench needs a checkout of the project")
+    path = os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-m", "benchmarks", *rest]
+    if code := subprocess.run(command, env=os.environ | {"PYTHONPATH": path}).returncode:
+        sys.exit(code)
 
 
 def _report(_: argparse.Namespace, rest: list[str]) -> None:
     import signal
 
-    from .pipeline import make_report
+    from .report import make_report
 
     # a kill that ended this process alone would leave papermill and its kernel training
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

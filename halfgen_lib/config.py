@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -16,6 +17,7 @@ from .models import MODELS, model_settings
 from .settings import Settings, known
 from .variants import VARIANTS
 
+SEEDS = 3  # what the mean of a variant should rest on
 SCHEMA_VERSION = 1  # raise it when a setting changes its meaning: old results are then stale
 
 # These say how and where a run is made, not what it computes: they are no part of its identity.
@@ -176,6 +178,20 @@ def identity_hash(identity: dict[str, Any]) -> str:
     """Return the 10 hexadecimal digits that name a run with this :meth:`RunConfig.identity`."""
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:10]
+
+
+# how many images train where train_size is 0, by data and split
+TRAIN_IMAGES = {
+    ("full", "holdout"): 50_000,
+    ("full", "as_published"): 60_000,
+    ("sample", "holdout"): 1_670,
+    ("sample", "as_published"): 2_000,
+}
+
+
+def train_images(identity: Mapping[str, Any]) -> int:
+    """Return how many images a run with this :meth:`RunConfig.identity` trains on."""
+    return identity["train_size"] or TRAIN_IMAGES[identity["data"], identity["split"]]
 
 
 class DataParameters(Settings):

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from .pipeline import FORMATS, PipelineError, make_report
-from .provenance import project_root
+from .report import FORMATS, PipelineError, make_report
 from .runs import RunError, find_run, read_json, write_json
+from .runs.provenance import project_root
 
 MANIFEST = "manifest.json"
 LARGEST = 4 * 2**20  # bytes, both files together: git keeps every version of them

@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-from .analyses import published, published_benches
-from .bench.tables import markdown, readme_section
+from .analysis.published import published, published_benches
+from .analysis.summaries import Summary, summarise_variants
 from .evaluation import SEED_REPORT_MSE
-from .results import read_results, results_path
-from .summaries import Summary, summarise_variants
+from .figures.bench_tables import markdown, readme_section
+from .runs.record import read_results, results_path
 
 
 def results_section() -> str:

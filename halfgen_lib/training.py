@@ -25,8 +25,8 @@ from .data import Dataset, Images, Splits, batches, load, split
 from .evaluation import score_images, summarise
 from .models import build_model, revision
 from .objectives import LOSSES, build_optimizer
-from .provenance import device_name, now, provenance
 from .runs import Run, RunError, default_runs_dir, write_atomic, write_json
+from .runs.provenance import device_name, now, provenance
 
 EVALUATION_BATCH = 2000
 

@@ -13,11 +13,13 @@ import numpy as np
 import typst
 from matplotlib.figure import Figure
 
-from halfgen_lib import figures, study_figures, summaries
+from halfgen_lib import figures
+from halfgen_lib.analysis import summaries
 from halfgen_lib.data import halves, join, load, to_unit
 from halfgen_lib.evaluation import first_of_each_class
-from halfgen_lib.results import read_results, results_path
+from halfgen_lib.figures import studies as study_figures
 from halfgen_lib.runs import Run, find_run
+from halfgen_lib.runs.record import read_results, results_path
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"

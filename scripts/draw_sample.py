@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from halfgen_lib import data, idx
+from halfgen_lib import data
+from halfgen_lib.data import idx
 
 SEED = 0
 SIZES = {"train": 2_000, "t10k": 1_000}

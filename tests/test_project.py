@@ -1,10 +1,11 @@
 """The project's own files agree with each other."""
 
-import ast
-import graphlib
 import re
+import subprocess
+import sys
 import tomllib
 from importlib import metadata
+from pathlib import Path
 
 import rattler
 import yaml
@@ -12,13 +13,15 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from halfgen_lib import models
+from halfgen_lib.analysis.summaries import staleness
 from halfgen_lib.config import RunConfig
-from halfgen_lib.provenance import project_root
-from halfgen_lib.results import read_results
-from halfgen_lib.summaries import staleness
+from halfgen_lib.runs.provenance import project_root
+from halfgen_lib.runs.record import read_results
 
 ROOT = project_root()
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+BIN = Path(sys.executable).parent
+PROJECT_FILE = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PROJECT_FILE["project"]
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 
 
@@ -105,41 +108,17 @@ def test_every_model_declares_a_revision_and_every_published_run_is_of_it():
         assert records and {staleness(record) for record in records} == {""}
 
 
-def library_modules():
-    """Return the modules and packages in halfgen_lib, each with its files."""
-    found = {}
-    for path in (ROOT / "halfgen_lib").rglob("*.py"):
-        name = path.relative_to(ROOT / "halfgen_lib").with_suffix("").parts[0]
-        if name != "__init__":
-            found.setdefault(name, []).append(path)
-    return found
+def test_a_package_imports_only_from_floors_below():
+    """The contract is in pyproject.toml; CONTRIBUTING.md says it in one sentence."""
+    checked = subprocess.run([BIN / "lint-imports"], cwd=ROOT, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
 
 
-def imported(path, modules):
-    """Return the names of the library's modules that a file imports, at its top or later."""
-    depth = len(path.relative_to(ROOT / "halfgen_lib").parts)
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            parts = (node.module or "").split(".")
-            if node.level == 0 and parts[0] == "halfgen_lib":
-                parts = parts[1:]
-            elif node.level != depth:
-                continue
-            names = parts[:1] if "".join(parts) else [alias.name for alias in node.names]
-            yield from (name for name in names if name in modules)
-
-
-def test_modules_import_only_what_the_contributors_map_allows():
-    table = (ROOT / "CONTRIBUTING.md").read_text().split("## Find your way")[1].split("\n## ")[0]
-    rows = [re.findall(r"`(\w+)`", line) for line in table.splitlines() if "| `" in line]
-    place = {name: number for number, row in enumerate(rows) for name in row}
-    modules = library_modules()
-    assert sorted(place) == sorted(modules) and sum(map(len, rows)) == len(place)
-    graph = {
-        name: {other for path in paths for other in imported(path, modules)} - {name}
-        for name, paths in modules.items()
-    }
-    assert "data" in graph["training"] and "models" in graph["weights"]  # the reading works
-    upwards = [(a, b) for a, others in graph.items() for b in others if place[b] > place[a]]
-    assert upwards == []
-    graphlib.TopologicalSorter(graph).prepare()  # a circle is an error
+def test_every_package_says_what_it_is_for():
+    packages = [path.parent for path in (ROOT / "halfgen_lib").rglob("__init__.py")]
+    assert sorted(PROJECT_FILE["tool"]["setuptools"]["packages"]) == sorted(
+        ".".join(package.relative_to(ROOT).parts) for package in packages
+    )
+    for package in packages:
+        first = (package / "__init__.py").read_text().partition("\n")[0]
+        assert first.startswith('"""') and len(first) > 40, package

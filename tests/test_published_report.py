@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from halfgen_lib import published_report
-from halfgen_lib.provenance import project_root
+from halfgen_lib.runs.provenance import project_root
 
 ROOT = project_root()
 

@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
-from halfgen_lib.provenance import project_root
 from halfgen_lib.readme import results_section, sections, with_sections
-from halfgen_lib.results import results_path
+from halfgen_lib.runs.provenance import project_root
+from halfgen_lib.runs.record import results_path
 
 MARKED = "a\n<!-- bench -->\nold\n<!-- /bench -->\nz\n"
 

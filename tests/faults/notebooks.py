@@ -4,8 +4,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from halfgen_lib.export import PaperHTMLExporter, PaperPDFExporter
-from halfgen_lib.paper import PaperError
+from halfgen_lib.paper.export import PaperHTMLExporter, PaperPDFExporter
+from halfgen_lib.paper.notebook import PaperError
 
 SUBJECT = "papermill and make report"
 KILLED = "import os\nos.kill(os.getpid(), 9)"

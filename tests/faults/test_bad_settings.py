@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from halfgen_lib import cli
 from halfgen_lib.config import VARIANTS, RunConfig
 from halfgen_lib.models import MODELS, model_settings
-from halfgen_lib.parameters import ParameterError, parameters_cell, read_parameters
+from halfgen_lib.paper.parameters import ParameterError, parameters_cell, read_parameters
 
 EACH = 300
 FIELDS = RunConfig.model_json_schema()["properties"]

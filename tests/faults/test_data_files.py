@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from halfgen_lib import fetch, idx
-from halfgen_lib.idx import DataError
+from halfgen_lib.data import fetch, idx
+from halfgen_lib.data.idx import DataError
 
 SUBJECT = "data files: mutated"
 MUTATIONS = 400

@@ -9,8 +9,8 @@ import processes
 import pytest
 
 from halfgen_lib import cli
-from halfgen_lib.results import add_record, read_results, record_of
 from halfgen_lib.runs import Run, RunError, find_run
+from halfgen_lib.runs.record import add_record, read_results, record_of
 from halfgen_lib.training import fit
 
 NOBODY = 65534

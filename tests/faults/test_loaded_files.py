@@ -13,10 +13,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from halfgen_lib.analyses import published
+from halfgen_lib.analysis.published import published
 from halfgen_lib.config import RunConfig
-from halfgen_lib.results import ResultsError, add_record, read_results, record_of
 from halfgen_lib.runs import Run, RunError, find_run
+from halfgen_lib.runs.record import ResultsError, add_record, read_results, record_of
 from halfgen_lib.training import fit
 
 MANY = {

@@ -16,8 +16,9 @@ import psutil
 import pytest
 from matplotlib import pyplot as plt
 
-from halfgen_lib import display, figures
-from halfgen_lib.provenance import project_root
+from halfgen_lib import figures
+from halfgen_lib.paper import display
+from halfgen_lib.runs.provenance import project_root
 from halfgen_lib.training import fit
 
 RUNS = 30
@@ -53,7 +54,7 @@ NETWORK = ("socket.bind", "socket.connect", "socket.listen", "socket.sendto", "s
 sys.addaudithook(lambda event, _: seen.append(event) if event in NETWORK else None)
 import importlib, pkgutil, halfgen_lib
 for module in pkgutil.walk_packages(halfgen_lib.__path__, "halfgen_lib."):
-    if module.name not in ("halfgen_lib.cli", "halfgen_lib.cluster"):
+    if module.name not in ("halfgen_lib.cli", "halfgen_lib.studies.cluster"):
         importlib.import_module(module.name)
 before = list(seen)
 sys.path.insert(0, sys.argv[1])
@@ -81,7 +82,7 @@ def test_nothing_listens_or_calls_home(tmp_path, check):
 
 def test_a_local_cluster_is_for_this_machine_alone():
     """Dask's scheduler runs what it is sent: of itself the study binds it to loopback."""
-    source = (ROOT / "halfgen_lib" / "cluster.py").read_text()
+    source = (ROOT / "halfgen_lib" / "studies" / "cluster.py").read_text()
     call = re.search(r"LocalCluster\((.*?)\n\s*\) as", source, re.S)[1]
     assert 'host="127.0.0.1"' in call and 'dashboard_address="127.0.0.1:0"' in call
 

@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 import nbformat.v4 as v4
 import pytest
 
-from halfgen_lib import display
-from halfgen_lib.export import PaperHTMLExporter
+from halfgen_lib.paper import display
+from halfgen_lib.paper.export import PaperHTMLExporter
 
 SUBJECT = "report: hostile text"
 ALERT = "alert(1)"

@@ -5,10 +5,10 @@ import signal
 
 import pytest
 
-from halfgen_lib import pipeline
-from halfgen_lib.export import PaperHTMLExporter
-from halfgen_lib.paper import PaperError
-from halfgen_lib.pipeline import PipelineError
+from halfgen_lib import report as pipeline
+from halfgen_lib.paper.export import PaperHTMLExporter
+from halfgen_lib.paper.notebook import PaperError
+from halfgen_lib.report import PipelineError
 from notebooks import KILLED, SUBJECT, check_folder, check_that_no_paper_is_made_of, write_notebook
 
 SLOW = "import time\ntime.sleep(600)"

@@ -13,10 +13,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from halfgen_lib import pipeline
-from halfgen_lib.pipeline import PipelineError
-from halfgen_lib.provenance import project_root
+from halfgen_lib import report as pipeline
+from halfgen_lib.report import PipelineError
 from halfgen_lib.runs import Run, RunError, find_run
+from halfgen_lib.runs.provenance import project_root
 from notebooks import (
     KILLED,
     SUBJECT,

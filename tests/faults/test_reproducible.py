@@ -14,9 +14,9 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
-from halfgen_lib import display
 from halfgen_lib.data import batches
-from halfgen_lib.pipeline import FORMATS, export
+from halfgen_lib.paper import display
+from halfgen_lib.report import FORMATS, export
 from halfgen_lib.runs import Run
 from halfgen_lib.training import fit
 

@@ -1,0 +1,100 @@
+"""The bench: how fast we train and complete, beside the loop that a user would otherwise write.
+
+Everything is measured in one run, the contenders in turns, so that what else the machine does
+touches them alike. The result is plain JSON values, published with their origin.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from halfgen_lib.data import Splits, halves, load, split, to_unit
+from halfgen_lib.models import build_model
+from halfgen_lib.runs import write_json
+from halfgen_lib.runs.provenance import provenance
+from halfgen_lib.runs.record import results_path
+
+from .machine import describe
+from .measures import epoch_floor, measure_inference, measure_memory, measure_speed, measure_startup
+from .plan import Plan
+from .scaling import cost_of_images, cost_of_pixels, default_epoch
+from .speedrun import measure_target
+from .work import count_launches, count_work
+
+Values = dict[str, Any]
+
+
+def run_bench(plan: Plan, device: torch.device, say: Callable[[str], None] = print) -> Values:
+    """Measure everything that ``plan`` names.
+
+    Raises:
+        BenchError: if this is no checkout, or a child process fails.
+        DataError: if the images cannot be had.
+    """
+    say("the machine")
+    machine = describe(device)
+    dataset = load(plan.data)
+    splits = split(dataset, "holdout")
+    floor = count_floor(plan, splits, device, machine)
+    say("epochs in turns")
+    speed = measure_speed(plan, splits, device, floor)
+    say("memory")
+    for name in speed:
+        speed[name]["peak_memory"] = measure_memory(name, plan, device)
+    say("inference and cost")
+    return {
+        "data": plan.data,
+        "plan": asdict(plan),
+        "machine": machine,
+        "floor": floor,
+        "speed": speed,
+        "inference": measure_inference(plan, splits, device),
+        "cost": {
+            "images": cost_of_images(plan.image_counts, plan.batch_size, dataset.train, device),
+            "pixels": cost_of_pixels(plan.scales, plan.batch_size // 2, dataset.train, device),
+        },
+        "startup": measure_startup(plan),
+        "target": measure_target(plan.epoch_limit, dataset, device, say),
+        "origin": provenance(device, dataset.sha256),
+    }
+
+
+def count_floor(plan: Plan, splits: Splits, device: torch.device, machine: Values) -> Values:
+    """Return :func:`measures.epoch_floor` of the default network, and what makes it up.
+
+    Returns:
+        the same with ``macs``: multiply-adds of one image's forward pass; and ``launches`` of one
+        step as PyTorch makes them one by one, to set beside the floor's one launch a step.
+    """
+    model = build_model("cae", {}).to(device)
+    few = splits.train.select(torch.arange(min(plan.batch_size, len(splits.train)))).to(device)
+    pair = halves(to_unit(few.images))
+    work = count_work(model, pair[0][:2])
+    train = default_epoch(model)
+    return {
+        "macs": work.forward_flops // 2,
+        "launches": count_launches(lambda: train([pair]), device),
+        **epoch_floor(work, plan, splits, machine),
+    }
+
+
+def bench_path(device: torch.device, data: str = "full") -> Path:
+    """Return where the bench of this kind of device is published."""
+    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    name = "-".join(["bench", *re.findall(r"[a-z0-9]+", kind.lower())])
+    return results_path(name if data == "full" else f"{name}-{data}")
+
+
+def bench(path: Path | None, plan: Plan, device: torch.device) -> Path:
+    """Run the bench and write its values to ``path``, or to where they are published."""
+    path = path or bench_path(device, plan.data)
+    values = run_bench(plan, device)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, values)
+    return path

@@ -1,0 +1,1 @@
+"""What the paper measures of runs, images and draws: baselines, audits, samplers, claims."""

@@ -1,0 +1,114 @@
+"""Analyses that cost minutes: made once, published, and shown by the report.
+
+Each returns plain JSON values; :func:`publish` adds where and when they were computed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..config import RunConfig
+from ..data import Dataset, halves, load, split, to_unit
+from ..evaluation import first_of_each_class, score_images, summarise
+from ..pixels import decode as decode  # with what it reads: what examples hold
+from ..pixels import encode
+from ..runs import Run, RunError, read_json, write_json
+from ..runs.provenance import provenance
+from ..runs.record import ResultsError, results_path
+from ..training import choose_device, fit
+from .audits import audit_analysis, facing_analysis
+from .baselines import fit_baselines, paired_difference
+from .erratum import erratum_analysis
+
+PUBLISHED = ("baselines", "erratum", "audit", "facing", "generative")
+
+
+def publish(name: str, values: dict[str, Any], dataset: Dataset) -> Path:
+    """Write an analysis to ``report/results/<name>.json`` with its origin; return the file."""
+    path = results_path(name if not dataset.is_sample else f"{name}-sample")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    origin = provenance(choose_device("cpu"), dataset.sha256)
+    write_json(path, {"data": dataset.name, "origin": origin, **values})
+    return path
+
+
+def published(name: str) -> dict[str, Any] | None:
+    """Return a published analysis, or None if there is none yet.
+
+    Raises:
+        ResultsError: if its file is damaged; the message names it.
+    """
+    path = results_path(name)
+    if not path.exists():
+        return None
+    try:
+        values = read_json(path)
+    except RunError as error:
+        raise ResultsError(str(error)) from None
+    if not isinstance(values, dict) or not isinstance(values.get("origin"), dict):
+        raise ResultsError(f"{path} holds no published analysis: it has no origin")
+    return values
+
+
+def published_benches() -> dict[str, dict[str, Any]]:
+    """Return the published benches by the names of their files; what was tried out is left out.
+
+    Raises:
+        ResultsError: if a file is damaged; the message names it.
+    """
+    names = sorted(path.stem for path in results_path("any").parent.glob("bench-*.json"))
+    benches = {name: published(name) for name in names}
+    return {name: bench for name, bench in benches.items() if bench and bench["data"] == "full"}
+
+
+def analyse(data: str = "full", **changes: Any) -> list[Path]:
+    """Make and publish every analysis; the runs that they are of are trained if need be.
+
+    Args:
+        data: ``"full"``, or ``"sample"`` to try it out (published under another name).
+        changes: settings of all three runs that differ from their variants'.
+    """
+    dataset = load(data)
+    default, published_code, flipped = (
+        fit(RunConfig.of_variant(variant, data=data, **changes), dataset)
+        for variant in ("default", "as_published", "flip")
+    )
+    both = {"default": default, "flip": flipped}
+    made = {
+        "baselines": baselines_analysis(default, dataset),
+        "erratum": erratum_analysis(published_code, dataset),
+        "audit": audit_analysis(default, dataset),
+        "facing": {name: facing_analysis(run, dataset) for name, run in both.items()},
+    }
+    return [publish(name, values, dataset) for name, values in made.items()]
+
+
+def baselines_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
+    """Fit every baseline on the images that trained ``run`` and compare them on the test set.
+
+    Returns:
+        ``methods``: name -> title, choice and scores of each baseline and of the network;
+        ``differences``: baseline -> its error minus the network's, paired by image, with interval;
+        ``examples``: test images and the completions (10, 28, 14) of each method, for pictures.
+    """
+    splits = split(dataset, run.config.split, train_size=run.config.train_size)
+    given, labels = run.config.given, dataset.test.labels.numpy()
+    fitted = fit_baselines(splits.train, splits.validation, given)
+    positions = first_of_each_class(labels, 1)[:, 0]
+    left, _ = halves(to_unit(dataset.test.images[positions]), given)
+    methods, differences, pictures = {}, {}, {}
+    for name, baseline in fitted.items():
+        scores = score_images(baseline.predict, dataset.test, given)
+        methods[name] = {**baseline.as_dict(), **summarise(scores, labels)}
+        differences[name] = paired_difference(scores["mse"], run.scores["mse"]).as_dict()
+        pictures[name] = encode(baseline.predict(left))
+    methods["network"] = {"title": "autoencoder", **run.metrics}
+    pictures["network"] = encode(run.model().predict(left))
+    examples = {"positions": positions.tolist(), "completions": pictures}
+    return {
+        "run_id": run.run_id,
+        "methods": methods,
+        "differences": differences,
+        "examples": examples,
+    }

@@ -1,0 +1,148 @@
+"""The bench's values as rows of tables, and as the section of the README."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .tables import NBSP
+
+Row = dict[str, str]
+Values = Mapping[str, Any]
+
+
+def ranged(value: Values, digits: int, unit: float = 1) -> str:
+    """Return "median (low–high)" of measurements, in units of ``unit``."""
+    median, low, high = (f"{value[key] / unit:,.{digits}f}" for key in ("median", "low", "high"))
+    return f"{median}{NBSP}({low}–{high})"
+
+
+def speed_rows(bench: Values) -> list[Row]:
+    """Return a row for each contender: epochs, memory, shares of the peaks, times the floor."""
+    plain = bench["speed"]["plain"]["epoch_seconds"]["median"]
+    rows = []
+    for name, speed in bench["speed"].items():
+        memory = speed["peak_memory"]["device"] or speed["peak_memory"]["main"]
+        rows.append(
+            {
+                "": name,
+                "s an epoch": ranged(speed["epoch_seconds"], 2),
+                "images a second": f"{speed['images_per_second']:,.0f}",
+                "speed-up": f"{plain / speed['epoch_seconds']['median']:.2f}",
+                "of matmul peak": f"{speed['matmul_share']:.0%}",
+                "times the floor": f"{speed['over_floor']:.1f}",
+                "memory (MB)": f"{memory / 1e6:,.0f}",
+            }
+        )
+    return rows
+
+
+def inference_rows(bench: Values) -> list[Row]:
+    """Return completions a second, one row a batch size."""
+    return [
+        {
+            "batch size": size,
+            **{f"{name}, images a second": ranged(value, 0) for name, value in both.items()},
+        }
+        for size, both in bench["inference"].items()
+    ]
+
+
+def target_rows(bench: Values) -> list[Row]:
+    """Return a row for each recipe: what the seconds to the seed's error were."""
+    target = bench["target"]
+    titles = {
+        "published": "published recipe, plain loop",
+        "plain_default": "default recipe, plain loop",
+        "ours_default": "default recipe, ours",
+    }
+    rows = [
+        {
+            "": title,
+            "seconds": f"{target[name]['seconds']:.1f}",
+            "epochs": str(target[name]["epochs"]),
+            "validation MSE": f"{target[name]['val_mse']:.4f}" + _missed(target[name]["reached"]),
+        }
+        for name, title in titles.items()
+    ]
+    fast = target["speedrun"]
+    rows.append(
+        {
+            "": f"speedrun, {fast['runs']} seeds",
+            "seconds": ranged(fast["seconds"], 2),
+            "epochs": f"1, of {fast['settings']['train_size']:,} images",
+            "validation MSE": ranged(fast["val_mse"], 4) + _missed(fast["reached"] == fast["runs"]),
+        }
+    )
+    return rows
+
+
+def _missed(reached: bool) -> str:
+    return "" if reached else " (missed)"
+
+
+def ablation_rows(bench: Values) -> list[Row]:
+    """Return a row for each ingredient of the speedrun that is left out."""
+    return [
+        {
+            "speedrun with": name,
+            "seconds": f"{run['seconds']:.2f}",
+            "validation MSE": f"{run['val_mse']:.4f}",
+        }
+        for name, run in bench["target"]["ablation"].items()
+    ]
+
+
+def finding(bench: Values, name: str) -> str:
+    """Return what the report's tables and figure on one device, ``tbl-<name>`` ..., come to."""
+    speed, target, cost, start = (bench[k] for k in ("speed", "target", "cost", "startup"))
+    imports = {name: seconds["median"] for name, seconds in start["import_seconds"].items()}
+    plain = speed["plain"]["epoch_seconds"]["median"]
+    times = [
+        f"{plain / row['epoch_seconds']['median']:.2f} times as fast ({title})"
+        for title, row in speed.items()
+        if title != "plain"
+    ]
+    faster = target["times_faster"]
+    reached = (
+        f"the speedrun has the seed's error {faster:.0f} times sooner than the published recipe"
+        if faster
+        else "a recipe missed the error, so no ratio is given"
+    )
+    return (
+        f"On {bench['machine']['device']} an epoch is {' and '.join(times)} as in the plain loop"
+        f" (@tbl-{name}), and {reached} (@tbl-{name}-target, @tbl-{name}-parts). The time of an"
+        f" epoch grows with the number of images to the power {cost['images']['slope']:.2f}, that"
+        f" of an image with its pixels to the power {cost['pixels']['slope']:.2f} (@fig-{name})."
+        f" Completions a second are in @tbl-{name}-inference. To start, importing all that trains"
+        f" takes {imports['halfgen_lib.training'] / imports['torch']:.2f} times as long as"
+        " importing PyTorch alone; loading the verified images,"
+        f" {start['load_seconds']['median']:.2f} s."
+    )
+
+
+def markdown(rows: Iterable[Row]) -> str:
+    """Return rows as a Markdown table, numbers to the right."""
+    rows = list(rows)
+    head = list(rows[0])
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *(list(row.values()) for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def readme_section(bench: Values) -> str:
+    """Return the README's text on one device: every number from the bench's values."""
+    machine, plan, target = bench["machine"], bench["plan"], bench["target"]
+    measured = f"{plan['steps']} steps, scaled up" if plan["steps"] else "whole epochs"
+    faster = target["times_faster"]
+    verdict = f"{faster:.0f} times faster" if faster else "not comparable: one missed the error"
+    return "\n\n".join(
+        [
+            f"On {machine['device']} ({machine['cpu']}, torch {machine['torch']}),"
+            f" {bench['origin']['created'][:10]}, batch size {plan['batch_size']}, median (range)"
+            f" of {plan['rounds']} epochs in turns, validation included ({measured}):",
+            markdown(speed_rows(bench)),
+            f"From the first step to the seed's validation error, {target['mse']}; the speedrun"
+            f" beside the published recipe in the plain loop: {verdict}.",
+            markdown(target_rows(bench)),
+        ]
+    )

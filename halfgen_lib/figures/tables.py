@@ -1,0 +1,240 @@
+"""Rows of the tables that notebooks and the report share; numbers come in, text goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..data import CLASS_NAMES
+from ..models.base import LayerRow
+
+Row = dict[str, str]
+
+NBSP = "\u00a0"  # keeps a cell on one line
+
+
+def interval(value: Mapping[str, float], digits: int) -> str:
+    """Return "mean [low, high]" of a mean with its interval."""
+    mean, low, high = (f"{value[key]:.{digits}f}" for key in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
+
+
+def layer_rows(layers: Iterable[LayerRow]) -> list[Row]:
+    """Return the layer table of a network."""
+    return [
+        {
+            "layer": layer.kind,
+            "details": layer.details,
+            "output shape": " × ".join(map(str, layer.output_shape)),
+            "parameters": f"{layer.parameters:,}",
+        }
+        for layer in layers
+    ]
+
+
+def score_row(scores: Mapping[str, Any]) -> Row:
+    """Return MSE, PSNR and SSIM of :func:`evaluation.summarise`'s scores of one group."""
+    return {
+        "MSE": interval(scores["mse"], 4),
+        "PSNR (dB)": f"{scores['psnr']['mean']:.1f}",
+        "SSIM": interval(scores["ssim"], 3),
+    }
+
+
+def class_rows(metrics: Mapping[str, Any]) -> list[Row]:
+    """Return the test scores of each class and, last, of all images."""
+    groups = {**metrics["per_class"], "**all**": metrics["overall"]}
+    return [
+        {"class": name, "images": f"{group['mse']['count']:,}", **score_row(group)}
+        for name, group in groups.items()
+    ]
+
+
+def baseline_rows(analysis: Mapping[str, Any]) -> list[Row]:
+    """Return every baseline and the network: test scores and the error above the network's."""
+    rows = []
+    for name, method in analysis["methods"].items():
+        difference = analysis["differences"].get(name)
+        above = "–"
+        if difference:
+            low, high = difference["low"], difference["high"]
+            above = f"{difference['mean']:+.4f} [{low:+.4f}, {high:+.4f}]"
+        rows.append({"method": method["title"], **score_row(method["overall"]), "above": above})
+    return rows
+
+
+def gate(analysis: Mapping[str, Any]) -> tuple[bool, str]:
+    """Tell whether the network beats every baseline, each interval excluding zero, and by whom.
+
+    Returns:
+        Whether it does, and the key of the baseline that comes nearest.
+    """
+    differences = analysis["differences"]
+    nearest = min(differences, key=lambda name: differences[name]["mean"])
+    return all(difference["low"] > 0 for difference in differences.values()), nearest
+
+
+def facing_rows(analysis: Mapping[str, Any]) -> list[Row]:
+    """Return the error on the test set and on its mirror image, trained without and with flips."""
+    plain, flip = analysis["default"], analysis["flip"]
+
+    def mean(values: Mapping[str, Any], group: str, name: str) -> str:
+        return f"{values[group][name]['mean']:.4f}"
+
+    rows = []
+    for name in (*CLASS_NAMES, "all"):
+        facing = plain["by_facing"].get(name)
+        against = facing["against"] if facing else None
+        rows.append(
+            {
+                "class": name if facing else f"**{name}**",
+                "share facing": f"{facing['share']:.1%}" if facing else "",
+                "as it is": mean(plain, "test", name),
+                "those facing away": f"{against['mean']:.4f}" if against else "–",
+                "mirrored": mean(plain, "mirrored", name),
+                "with flips": mean(flip, "test", name),
+                "with flips, mirrored": mean(flip, "mirrored", name),
+            }
+        )
+    return rows
+
+
+def sampling_rows(analysis: Mapping[str, Any]) -> list[Row]:
+    """Return every method of the analysis ``generative``, and last the true images.
+
+    Errors and scores compare with the image's own truth, the others whole sets of images.
+    """
+    rows = []
+    for method in analysis["methods"].values():
+        mean = method.get("mean", method)
+        covered = method.get("coverage")
+        rows.append(
+            {
+                "method": method["title"].replace(" ", NBSP),
+                "MSE, one": f"{method['mse']['mean']:.4f}",
+                "MSE, mean": f"{mean['mse']['mean']:.4f}",
+                "CRPS": f"{method['crps']['mean']:.4f}",
+                "energy": f"{method['energy']['mean']:.3f}",
+                "90 % covers": f"{covered['0.9']['unsettled']['mean']:.0%}" if covered else "–",
+                **_set_row(method),
+            }
+        )
+    blank = dict.fromkeys(("MSE, one", "MSE, mean", "CRPS", "energy", "90 % covers"), "–")
+    return [*rows, {"method": f"**true{NBSP}images**", **blank, **_set_row(analysis["real"])}]
+
+
+def _set_row(measures: Mapping[str, Any]) -> Row:
+    return {
+        "Fréchet": f"{measures['frechet']['mean']:.2f}",
+        "precision": f"{measures['precision']['mean']:.2f}",
+        "recall": f"{measures['recall']['mean']:.2f}",
+        "same class": f"{measures['agreement']['mean']:.1%}",
+        "seam": f"{measures['seam']['mean']:.3f}",
+    }
+
+
+def temperature_rows(analysis: Mapping[str, Any]) -> list[Row]:
+    """Return what the residual flow's temperature and stretch do to its validation draws."""
+    return [
+        {
+            "temperature": f"{row['temperature']:g}",
+            "stretch": f"{row['stretch']:g}",
+            "Fréchet": f"{row['frechet']:.1f}",
+            "90 % covers": f"{row['coverage']:.1%}",
+            "CRPS": f"{row['crps']:.4f}",
+        }
+        for row in analysis["temperature"]["rows"]
+    ]
+
+
+def memory_rows(analysis: Mapping[str, Any]) -> list[Row]:
+    """Return how near each sampler's draws are to training right halves, and true halves are."""
+    samplers = [row for row in analysis["methods"].values() if row["draws"] > 1]
+    true = samplers[0]["memorised"]["true"]
+    rows = [(row["title"], row["memorised"]["quantiles"], row["memorised"]) for row in samplers]
+    return [
+        {
+            "halves": title,
+            "nearest": f"{quantiles['0.0']:.3f}",
+            "1 % quantile": f"{quantiles['0.01']:.3f}",
+            "median": f"{quantiles['0.5']:.3f}",
+            "share that near": interval(own["below"], 3) if own else "0.010",
+        }
+        for title, quantiles, own in [*rows, ("**true images**", true, None)]
+    ]
+
+
+def floor_rows(analysis: Mapping[str, Any]) -> list[Row]:
+    """Return every estimate of the error that no predictor can avoid, and the way it errs."""
+    floor = analysis["floor"]
+    found = [("images with similar left halves", floor["pairs"], "nearest", "too high")]
+    found.append(("the same, extrapolated", floor["pairs"], "extrapolated", "either way"))
+    if "residuals" in floor:
+        found.append(("residuals of such pairs", floor["residuals"], "nearest", "too high"))
+        found.append(("the same, extrapolated", floor["residuals"], "extrapolated", "either way"))
+    if "ensemble" in floor:
+        name = f"infinitely many networks, from {floor['ensemble']['count']}"
+        found.append((name, floor["ensemble"], "infinite", "too high"))
+    for row in analysis["methods"].values():
+        if row["draws"] > 1:
+            found.append((f"spread of the draws of {row['title']}", row, "spread", "either way"))
+    return [
+        {"estimate": name, "variance": interval(values[key], 4), "errs": bias}
+        for name, values, key, bias in found
+    ]
+
+
+def lowest_upper_bound(analysis: Mapping[str, Any]) -> float:
+    """Return the lowest of the estimates of the floor that err upwards."""
+    floor = analysis["floor"]
+    bounds = [floor["pairs"]["nearest"]["mean"]]
+    if "residuals" in floor:
+        bounds.append(floor["residuals"]["nearest"]["mean"])
+    if "ensemble" in floor:
+        bounds.append(floor["ensemble"]["infinite"]["mean"])
+    return min(bounds)
+
+
+def ensemble_finding(analysis: Mapping[str, Any]) -> str:
+    """Return what the mean of several U-Nets brings, as a sentence; nothing if there is none."""
+    if "ensembles" not in analysis:
+        return ""
+    chosen = analysis["ensembles"][-1]
+    values = chosen["test"]
+    one, every, infinite = (values[key]["mean"] for key in ("one", "all", "infinite"))
+    return (
+        f"On all {values['one']['count']:,} test images {values['count']} U-Nets"
+        f" ({chosen['title']}) err by {one:.5f}, their mean by {every:.5f}; that of infinitely many"
+        f" would by {infinite:.5f}."
+    )
+
+
+def ensemble_rows(analysis: Mapping[str, Any]) -> list[Row]:
+    """Return what the mean of several networks gains, for each group of them."""
+    rows = []
+    for found in analysis["ensembles"]:
+        five = {
+            part: found[part]["infinite"]["mean"] + found[part]["disagreement"]["mean"] / 5
+            for part in ("validation", "test")
+        }
+        rows.append(
+            {
+                "networks": found["title"],
+                "trained": str(found["test"]["count"]),
+                "one": f"{found['test']['one']['mean']:.5f}",
+                "disagreement": f"{found['test']['disagreement']['mean']:.5f}",
+                "mean of 5": f"{five['test']:.5f}",
+                "of infinitely many": f"{found['test']['infinite']['mean']:.5f}",
+                "mean of 5, validation": f"{five['validation']:.5f}",
+            }
+        )
+    return rows
+
+
+def computed(origin: Mapping[str, Any]) -> str:
+    """Return where and when something published was computed, for a caption."""
+    commit = origin["git_commit"]
+    changes = " with changes" if "+" in commit else ""
+    return (
+        f"Computed {origin['created'][:10]} on {origin['device']} by commit {commit[:8]}{changes}."
+    )

@@ -1,0 +1,152 @@
+"""Export any notebook as a paper: one HTML file without network references, or a PDF.
+
+    jupyter nbconvert --to halfgen-html report.ipynb
+    jupyter nbconvert --to halfgen-pdf report.ipynb
+
+The notebook's parts (:mod:`.notebook`) go through pandoc, read by `templates/reader.lua` and
+numbered by `templates/paper.lua`, to HTML with MathML or to Typst and from there to PDF. The same
+notebook gives the same bytes. What an author may write:
+
+Title block
+    A first cell (raw, or Markdown) of YAML front matter between `---` lines, or the notebook
+    metadata `halfgen`: title, subtitle, authors, date, abstract, bibliography, csl, lang, stamp.
+    A cell tagged `abstract` is the abstract; in a code cell its Markdown output is. Without a
+    title the first H1 is the title. A stamp may come from an output (`display.show_stamp`).
+Sections
+    `## Method <!-- #sec-method -->`; `## Thanks <!-- unnumbered -->`. References go under
+    "References", or to the end.
+Equations
+    `$$ ... $$ <!-- #eq-mse -->`; only labelled equations are numbered.
+Figures and tables
+    `display.show_figure` and `display.show_table` carry label, caption and alternative text in
+    the output's metadata; `#| label: fig-x`, `#| caption: ...`, `#| alt: ...` at the top of a
+    code cell do the same. In Markdown: `![caption](file.svg) <!-- #fig-x -->`, and a table
+    followed by `: Caption <!-- #tbl-x -->`.
+Cross references
+    `@fig-x`, `@tbl-x`, `@eq-x`, `@sec-x`; citations `[@key]` with a bibliography.
+Code and outputs
+    Code is folded in the HTML and left out of the PDF, as is printed text unless the cell is
+    tagged `keep-output`. Cells tagged `remove` or `hide` are left out; `hide-input` leaves out
+    only the code. Standard error, widgets, progress bars and raw HTML are never published.
+
+An unknown reference, a label used twice, an unknown citation, TeX that cannot be read, a missing
+image or an error output ends the export with a `PaperError` that names it.
+"""
+
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pypandoc
+import typst
+from nbconvert.exporters import Exporter
+from nbformat import NotebookNode
+from traitlets import Bool
+
+from .fonts import FIGURE_FACES, font_faces, paper_fonts
+from .notebook import Paper, PaperError, local_bibliography, read_notebook
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+class PaperExporter(Exporter):
+    """Hold what both paper exporters share: reading the notebook and running pandoc."""
+
+    allow_errors = Bool(False, help="Leave error outputs out instead of failing").tag(config=True)
+
+    def from_notebook_node(
+        self, nb: NotebookNode, resources: dict | None = None, **kwargs: Any
+    ) -> tuple[str | bytes, dict]:
+        """Return the finished document and nbconvert's resources.
+
+        Raises:
+            PaperError: naming each fault, if the notebook cannot be published.
+        """
+        nb, resources = super().from_notebook_node(nb, resources, **kwargs)
+        about = resources.get("metadata", {})
+        folder = Path(about.get("path") or ".").resolve()
+        paper = read_notebook(nb, about.get("name", ""), self.allow_errors)
+        local_bibliography(paper, folder)
+        with tempfile.TemporaryDirectory(prefix="halfgen-") as scratch:
+            for name, content in paper.files.items():
+                Path(scratch, name).write_bytes(content)
+            return self.render(paper, Path(scratch), folder), resources
+
+    def render(self, paper: Paper, scratch: Path, folder: Path) -> str | bytes:
+        """Return the document; images lie in `scratch`, the notebook in `folder`."""
+        raise NotImplementedError
+
+
+class PaperHTMLExporter(PaperExporter):
+    """Export a notebook as one HTML file that needs no network."""
+
+    export_from_notebook = "Paper (HTML)"
+    output_mimetype = "text/html"
+    file_extension = ".html"
+
+    def render(self, paper: Paper, scratch: Path, folder: Path) -> str:
+        """Return the HTML page."""
+        options = ["--mathml", "--embed-resources", "--toc", "--toc-depth=3", "--wrap=none"]
+        if faces := font_faces():
+            (scratch / "fonts.css").write_text(faces, encoding="utf-8")
+            options.append("--css=fonts.css")
+        options += ["--css=paper.css", "--css=tables.css"]
+        return run_pandoc(paper, "html", scratch, folder, options)
+
+
+class PaperPDFExporter(PaperExporter):
+    """Export a notebook as a tagged PDF, set by Typst."""
+
+    export_from_notebook = "Paper (PDF)"
+    output_mimetype = "application/pdf"
+    file_extension = ".pdf"
+
+    def render(self, paper: Paper, scratch: Path, folder: Path) -> bytes:
+        """Return the PDF's bytes."""
+        source = run_pandoc(paper, "typst", scratch, folder, ["--extract-media=media"])
+        main = scratch / "main.typ"
+        main.write_text(source, encoding="utf-8")
+        # The fonts that come with Typst make the PDF the same everywhere; only a script that
+        # they do not cover, or a Typst without them, is worth the machine's own.
+        foreign = re.search(r"[\u0590-\u1dff\u2e80-\ud7ff\uf900-\U0003ffff]", source) is not None
+        own = FIGURE_FACES[0] in paper_fonts()
+        try:
+            return typst.compile(main, root=scratch, ignore_system_fonts=own and not foreign)
+        except RuntimeError as error:
+            raise PaperError(f"Typst could not set the paper: {error}") from error
+
+
+def run_pandoc(paper: Paper, to: str, scratch: Path, folder: Path, options: list[str]) -> str:
+    """Return the paper as pandoc writes it in the format `to`.
+
+    Raises:
+        PaperError: with pandoc's warnings, or with the faults that the filter found.
+    """
+    suffix = {"html": "html", "typst": "typ"}[to]
+    command = [
+        *(pypandoc.get_pandoc_path(), "--standalone", f"--to={to}"),
+        f"--from={TEMPLATES / 'reader.lua'}",
+        f"--template={TEMPLATES / f'paper.{suffix}'}",
+        f"--lua-filter={TEMPLATES / 'paper.lua'}",
+        f"--resource-path={os.pathsep.join(map(str, (scratch, folder, TEMPLATES)))}",
+        *options,
+    ]
+    if "bibliography" in paper.meta:
+        command += ["--citeproc", "--metadata=link-citations:true"]
+    done = subprocess.run(
+        command, cwd=scratch, input=paper.to_json(), capture_output=True, encoding="utf-8"
+    )
+    faults = _faults(done.stderr)
+    if done.returncode or faults:
+        raise PaperError("; ".join(faults) or f"pandoc failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _faults(stderr: str) -> list[str]:
+    own = re.findall(r"^(?:.*: )?halfgen: (.*)$", stderr, re.MULTILINE)
+    warnings = re.findall(r"^\[WARNING\] (.*(?:\n(?!\[).+)*)", stderr, re.MULTILINE)
+    lines = [line.strip() for warning in warnings for line in warning.splitlines()[:1]]
+    return own + list(dict.fromkeys(lines))

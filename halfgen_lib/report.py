@@ -1,0 +1,236 @@
+"""Run the notebooks headless and make the report of what they found."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from importlib.metadata import distributions
+from pathlib import Path
+
+from .files import write_atomic
+from .runs import CURRENT, current_run_id, default_runs_dir
+from .runs.provenance import project_root
+from .runs.record import results_path
+
+# the core experiment; the longer studies show published results
+NOTEBOOKS = ("01_data_exploration", "02_train", "03_reconstruction_grid", "04_loss_curves")
+TRAINING = "02_train"
+FORMATS = {"html": "halfgen-html", "pdf": "halfgen-pdf"}
+
+
+class PipelineError(RuntimeError):
+    """A step of the pipeline failed; nothing after it was done."""
+
+
+def run_notebook(source: Path, target: Path, arguments: list[str]) -> None:
+    """Run a notebook with papermill, show what it prints, and put the result at ``target``.
+
+    The result takes its place only when every cell has run: papermill itself would leave a
+    half-run notebook there whose metadata says "completed", or an empty file.
+
+    Args:
+        source: the notebook; it runs in its own folder.
+        target: where the executed copy goes; an earlier one is kept aside until then.
+        arguments: papermill's own, such as ``["-p", "epochs", "3"]``.
+
+    Raises:
+        PipelineError: if papermill fails; the message says what is left and where.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    earlier, unfinished = set_aside(target), _unfinished(target)
+    unfinished.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "papermill", str(source), str(unfinished)]
+    command += ["--cwd", str(source.parent), "--no-progress-bar", "--log-level", "ERROR"]
+    command += ["--stdout-file", "-", *arguments]
+    environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    try:
+        result = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
+    except BaseException:  # we are stopped: papermill is killed, maybe as it was writing
+        _drop_if_cut_off(unfinished)
+        raise
+    if result.returncode:
+        sys.stderr.write(result.stderr)
+        why = f"{source.name} failed (papermill's exit code {result.returncode})"
+        raise PipelineError(f"{why}{_left_behind(unfinished, earlier)}")
+    os.replace(unfinished, target)
+    earlier.unlink(missing_ok=True)
+
+
+def set_aside(target: Path) -> Path:
+    """Move an earlier result from ``target`` to ``<stem>.earlier<suffix>``; return that path.
+
+    This is done before a step starts. However the step then ends, by kill -9 even, the earlier
+    result is not lost, and nothing made with other parameters or code lies where a reader expects
+    the new one.
+    """
+    earlier = target.with_name(f"{target.stem}.earlier{target.suffix}")
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(target, earlier)
+    return earlier
+
+
+def _unfinished(target: Path) -> Path:
+    """Return where a result is made that is not whole yet."""
+    return target.with_name(f".{target.stem}.unfinished{target.suffix}")
+
+
+def _drop_if_cut_off(unfinished: Path) -> None:
+    """Remove a notebook whose writing ended midway, on a full disk or by a kill: it says nothing.
+
+    An empty file and no file are no JSON either.
+    """
+    try:
+        json.loads(unfinished.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        unfinished.unlink(missing_ok=True)
+
+
+def _left_behind(unfinished: Path, earlier: Path) -> str:
+    """Say what a failed step has left."""
+    _drop_if_cut_off(unfinished)
+    said = f"; how far it came is in {unfinished}" if unfinished.is_file() else ""
+    return said + (f"; the result before it was kept as {earlier}" if earlier.is_file() else "")
+
+
+def fingerprint(source: Path, arguments: list[str], inputs: Iterable[Path]) -> str:
+    """Return a hash of all that a step's result depends on.
+
+    Args:
+        source: the notebook.
+        arguments: papermill's.
+        inputs: files that it reads, besides the library's own.
+    """
+    library = sorted(f for f in Path(__file__).parent.rglob("*") if f.suffix not in ("", ".pyc"))
+    packages = sorted(f"{d.name} {d.version}" for d in distributions())
+    digest = hashlib.sha256("\n".join([sys.version, *packages, *arguments]).encode())
+    for file in (source, *library, *inputs):
+        digest.update(file.name.encode() + (file.read_bytes() if file.is_file() else b""))
+    return digest.hexdigest()
+
+
+def take_back(target: Path, mark: str) -> bool:
+    """Put what was set aside back if it was made from just this, and is whole; tell whether.
+
+    A file that came there in another way, from a plain papermill that was killed, say, is not.
+    """
+    earlier, stamp = set_aside(target), _stamp(target)
+    if not earlier.is_file() or not stamp.is_file():
+        return False
+    remembered = stamp.read_text()
+    if remembered == mark + _sha256(earlier):
+        os.replace(earlier, target)
+        return True
+    if remembered.startswith(mark):
+        print(f"      {target.name} was changed since it was made here: not used", flush=True)
+    return False
+
+
+def set_current(target: Path, mark: str) -> None:
+    """Remember what ``target`` was made from, and its content."""
+    write_atomic(_stamp(target), (mark + _sha256(target)).encode())
+
+
+def _stamp(target: Path) -> Path:
+    return target.with_name(f".{target.name}.stamp")
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def export(notebook: Path, kind: str, target: Path) -> None:
+    """Render an executed notebook.
+
+    Args:
+        notebook: the executed notebook.
+        kind: ``"html"`` or ``"pdf"``.
+        target: the file to write.
+
+    Raises:
+        PipelineError: if the exporter refuses the notebook: a dangling reference, say.
+    """
+    earlier, unfinished = set_aside(target), _unfinished(target)
+    unfinished.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "jupyter", "nbconvert", "--to", FORMATS[kind]]
+    command += ["--log-level", "ERROR", "--output-dir", str(target.parent)]
+    command += ["--output", unfinished.stem, str(notebook)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode or not unfinished.is_file():
+        unfinished.unlink(missing_ok=True)
+        why = f"{target.name} could not be made:\n{result.stderr[-3000:]}"
+        raise PipelineError(f"{why}{_left_behind(unfinished, earlier)}")
+    os.replace(unfinished, target)
+    earlier.unlink(missing_ok=True)
+
+
+def make_report(
+    arguments: list[str], root: Path | None = None, build: Path | None = None
+) -> list[Path]:
+    """Run all notebooks and the report on one run; return the rendered files.
+
+    What an earlier call has made and this one would make again is kept; the rest of it is set
+    aside, and stays so where a step fails.
+
+    Args:
+        arguments: papermill's, for the training notebook; the others show the run it chose.
+        root: the checkout; by default the one this package is in.
+        build: where executed notebooks and rendered files go; ``report/build`` if not given.
+
+    Raises:
+        PipelineError: if there is no checkout or a step fails.
+    """
+    root = root or project_root()
+    if not (root / "report" / "report.ipynb").is_file():
+        raise PipelineError(f"{root} holds no report/report.ipynb: run this in a checkout")
+    build = build or root / "report" / "build"
+    sources = [root / "notebooks" / f"{name}.ipynb" for name in NOTEBOOKS]
+    steps = [(source, build / "notebooks" / source.name) for source in sources]
+    steps.append((root / "report" / "report.ipynb", build / "report.ipynb"))
+    documents = {kind: build / f"halfgen-report.{kind}" for kind in FORMATS}
+    for target in (*(target for _, target in steps), *documents.values()):
+        set_aside(target)  # all of it: what follows a step that fails is of an earlier call, too
+    for number, (source, target) in enumerate(steps, 1):
+        start = time.perf_counter()
+        print(f"[{number}/{len(steps)}] {source.relative_to(root)}", flush=True)
+        given = arguments if source.stem == TRAINING else data_arguments(source, arguments)
+        mark = fingerprint(source, given, _inputs())
+        if source.stem != TRAINING and take_back(target, mark):  # 02 chooses the run: always
+            print("      up to date", flush=True)
+            continue
+        run_notebook(source, target, given)
+        set_current(target, mark)
+        print(f"      {time.perf_counter() - start:.0f} s", flush=True)
+    bibliography = shutil.copy(root / "report" / "references.bib", build)
+    for kind, target in documents.items():
+        mark = fingerprint(build / "report.ipynb", [kind], [Path(bibliography)])
+        if not take_back(target, mark):
+            export(build / "report.ipynb", kind, target)
+            set_current(target, mark)
+    return list(documents.values())
+
+
+def _inputs() -> list[Path]:
+    """Return the files by which a notebook's inputs are known: the chosen run's and the results."""
+    runs = default_runs_dir()
+    pointer = runs / f"{CURRENT}.json"
+    run = runs / current_run_id(runs) if pointer.exists() else runs
+    chosen = [run / name for name in ("config.json", "history.csv", "metrics.json", "status.json")]
+    return [pointer, *chosen, *sorted(results_path("any").parent.glob("*.json"))]
+
+
+def data_arguments(source: Path, arguments: list[str]) -> list[str]:
+    """Return those of the training notebook's arguments that the data notebook takes too."""
+    if source.stem != "01_data_exploration":
+        return []
+    found = []
+    for i, flag in enumerate(arguments[:-2]):
+        if flag in ("-p", "-r", "--parameters") and arguments[i + 1] in ("data", "given"):
+            found += arguments[i : i + 3]
+    return found

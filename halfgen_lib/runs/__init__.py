@@ -1,0 +1,270 @@
+"""A run directory: what was trained, how it went, what came out, and whether it is whole.
+
+    runs/<model>-<variant>-seed<k>-<hash>/
+        config.json        settings, library versions, git commit, device, hashes of the data
+        history.csv        epoch, train_loss, val_loss, lr, seconds
+        model.safetensors  the weights kept, of the best epoch     last.safetensors  of the last one
+        resume.pt          all that the next epoch needs; only while the run is unfinished
+        scores.npz         every score of every test image   metrics.json  their means, intervals
+        status.json        written last: only ``finished`` may enter a table or a figure
+
+Every file is written beside its place and moved there, so that a reader sees all of it or none.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save
+
+from ..config import RunConfig
+from ..files import write_atomic
+from ..models import build_model
+from ..models.base import Completer
+from .provenance import project_root
+
+HISTORY_COLUMNS = ("epoch", "train_loss", "val_loss", "lr", "seconds")
+CURRENT = "current"
+
+
+class RunError(RuntimeError):
+    """A run that is missing, unfinished, damaged or in use."""
+
+
+def default_runs_dir() -> Path:
+    """Return the folder of the runs: ``HALFGEN_RUNS``, or ``runs`` in the project."""
+    return Path(os.environ.get("HALFGEN_RUNS") or project_root() / "runs")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, atomically; NaN and infinities are refused."""
+    write_atomic(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path, *, finite: bool = True) -> Any:
+    """Return the content of a JSON file.
+
+    Args:
+        path: of the file.
+        finite: whether a NaN or an infinity, which JSON knows not, is a damage.
+
+    Raises:
+        RunError: if the file is missing or damaged; the message names it.
+    """
+    number = _finite if finite else float
+    try:
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text, parse_constant=number, parse_float=number)
+    except FileNotFoundError:
+        raise RunError(f"{path} is missing") from None
+    except (ValueError, RecursionError, OSError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from None
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not finite")
+    return value
+
+
+@contextmanager
+def _damaged(path: Path) -> Iterator[None]:
+    """Raise :class:`RunError`, which names ``path``, for whatever its content makes fail.
+
+    Libraries answer a damaged file with errors of every kind, and none says which file it was.
+    """
+    try:
+        yield
+    except RunError:
+        raise
+    except Exception as error:
+        first = str(error).strip().partition("\n")[0]
+        raise RunError(f"{path} cannot be used: {type(error).__name__}: {first}") from error
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run directory; nothing is read before it is asked for."""
+
+    directory: Path
+
+    @property
+    def run_id(self) -> str:
+        """The directory's name."""
+        return self.directory.name
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """The content of ``config.json``: settings and provenance."""
+        return read_json(self.directory / "config.json")
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """The settings of the run."""
+        with _damaged(self.directory / "config.json"):
+            return RunConfig.model_validate_json(json.dumps(self.record["config"]))
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The content of ``status.json``; ``{"state": "new"}`` before there is one."""
+        path = self.directory / "status.json"
+        status = read_json(path) if path.exists() else {"state": "new"}
+        if not isinstance(status, dict) or not isinstance(status.get("state"), str):
+            raise RunError(f"{path} says no state: {str(status)[:100]}")
+        return status
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether training and evaluation came to their end."""
+        return self.status["state"] == "finished"
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """The test set's means and intervals, as :func:`evaluation.summarise` returns them."""
+        return read_json(self.directory / "metrics.json")
+
+    @cached_property
+    def scores(self) -> dict[str, np.ndarray]:
+        """Every score of every test image, in the order of the test file."""
+        path = self.directory / "scores.npz"
+        with _damaged(path), np.load(path, allow_pickle=False) as file:
+            scores = dict(file)
+            if not all(
+                isinstance(v, np.ndarray) and v.dtype == np.float32 for v in scores.values()
+            ):
+                raise TypeError("not all of it is arrays of float32")
+        return scores
+
+    @property
+    def history(self) -> dict[str, np.ndarray]:
+        """The columns of ``history.csv``, each (epochs,)."""
+        rows = []
+        path = self.directory / "history.csv"
+        with _damaged(path):
+            if path.exists():  # not before the first epoch's end
+                with path.open(newline="") as file:
+                    rows = list(csv.DictReader(file))
+            return {
+                name: np.array([_finite(row[name]) for row in rows]) for name in HISTORY_COLUMNS
+            }
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch, counted from 1, with the lowest validation loss."""
+        return int(self.history["epoch"][self.history["val_loss"].argmin()])
+
+    @property
+    def kept_epoch(self) -> int:
+        """The epoch, counted from 1, whose weights ``model.safetensors`` holds."""
+        return self.best_epoch if self.config.keep == "best" else len(self.history["epoch"])
+
+    def model(self, weights: str = "model") -> Completer:
+        """Return the network with the kept weights (``model``) or the last epoch's (``last``)."""
+        path = self.directory / f"{weights}.safetensors"
+        model = build_model(self.config.model, self.config.model_settings)
+        with _damaged(path):
+            model.load_state_dict(load_file(path))
+        return model.eval()
+
+    def write_history(self, rows: list[dict[str, float]]) -> None:
+        """Write ``history.csv``; floats keep every digit."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomic(self.directory / "history.csv", text.getvalue().encode())
+
+    def write_weights(self, name: str, state: dict[str, torch.Tensor]) -> None:
+        """Write ``<name>.safetensors``."""
+        whole = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+        write_atomic(self.directory / f"{name}.safetensors", save(whole))
+
+    def write_scores(self, scores: dict[str, np.ndarray]) -> None:
+        """Write ``scores.npz``, in float32."""
+        content = io.BytesIO()
+        np.savez(content, **{name: values.astype(np.float32) for name, values in scores.items()})
+        write_atomic(self.directory / "scores.npz", content.getvalue())
+
+    def write_status(self, state: str, **details: Any) -> None:
+        """Write ``status.json``: new, running, interrupted, failed or finished."""
+        write_json(self.directory / "status.json", {"state": state, "pid": os.getpid(), **details})
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory for this process alone; the system frees it when the process dies.
+
+        Raises:
+            RunError: if another process holds it; the message names its pid.
+        """
+        import fcntl
+
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with (self.directory / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                raise RunError(
+                    f"run {self.run_id} is being trained by process {file.read().strip() or '?'};"
+                    " wait for it, or end it, and start again"
+                ) from None
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            for leftover in self.directory.glob(".*.[0-9]*"):  # of a writer that was killed
+                leftover.unlink()
+            yield
+
+
+def find_run(run_id: str = CURRENT, runs_dir: Path | None = None) -> Run:
+    """Return a finished run: the one named, or the one that was last chosen by :func:`choose_run`.
+
+    Raises:
+        RunError: if there is none, or it is not finished; the message says what to do.
+    """
+    runs_dir = runs_dir or default_runs_dir()
+    if run_id == CURRENT:
+        run_id = current_run_id(runs_dir)
+    if not run_id or Path(run_id).name != run_id:
+        raise RunError(f"run_id = {run_id!r} names no folder in {runs_dir}")
+    run = Run(runs_dir / run_id)
+    state = run.status["state"] if run.directory.is_dir() else "missing"
+    if state != "finished":
+        raise RunError(
+            f"run {run_id} is {state}, not finished: nothing is shown from it;"
+            " run notebook 02_train (it resumes where it stopped)"
+        )
+    return run
+
+
+def current_run_id(runs_dir: Path) -> str:
+    """Return the name of the run that :func:`choose_run` chose last.
+
+    Raises:
+        RunError: if there is none, or the file that says so is damaged.
+    """
+    pointer = runs_dir / f"{CURRENT}.json"
+    if not pointer.exists():
+        raise RunError(f"no run was trained yet in {runs_dir}: run notebook 02_train first")
+    chosen = read_json(pointer)
+    if not isinstance(chosen, dict) or not isinstance(chosen.get("run_id"), str):
+        raise RunError(f"{pointer} names no run; remove it and run notebook 02_train")
+    return chosen["run_id"]
+
+
+def choose_run(run: Run) -> None:
+    """Make ``run`` the one that the notebooks show."""
+    write_json(run.directory.parent / f"{CURRENT}.json", {"run_id": run.run_id})

@@ -1,0 +1,77 @@
+"""Where a result comes from: versions, commit, device, data."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PACKAGES = ("halfgen", "torch", "torchvision", "numpy", "scikit-learn", "torchmetrics")
+
+
+def project_root() -> Path:
+    """Return the checkout that holds this package, or else the working directory."""
+    root = Path(__file__).resolve().parents[2]
+    return root if (root / "pyproject.toml").is_file() else Path.cwd()
+
+
+def now() -> str:
+    """Return the time in UTC, to the second, in ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def device_name(device: torch.device) -> str:
+    """Return what a person calls the device."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "cpu":
+        return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
+    return device.type
+
+
+def git_commit() -> str:
+    """Return the checkout's commit, with ``+changes`` if files differ from it, or ``unknown``.
+
+    What is published does not count: a study that writes it would taint all its later runs.
+    """
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(project_root()), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        published = ("results", "weights", "published")
+        files = (".", *(f":(exclude)report/{name}" for name in published))
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", *files)
+        return git("rev-parse", "HEAD") + ("+changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def command_line() -> str:
+    """Return the command that runs, without its program's folder, at most 1,000 characters."""
+    program = Path(sys.argv[0])
+    name = program.name
+    if name == "__main__.py":
+        name = f"python -m {program.parent.name}"
+    return " ".join([name, *sys.argv[1:]])[:1000]
+
+
+def provenance(device: torch.device, data_sha256: dict[str, str]) -> dict[str, Any]:
+    """Return what a result's record says besides its settings."""
+    return {
+        "created": now(),
+        "command": command_line(),
+        "git_commit": git_commit(),
+        "device": device_name(device),
+        "platform": platform.platform(),
+        "versions": {"python": platform.python_version()}
+        | {package: version(package) for package in PACKAGES},
+        "data_sha256": data_sha256,
+    }

@@ -1,0 +1,259 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from sklearn import linear_model
+from sklearn.decomposition import PCA
+
+from halfgen_lib.analysis import baselines
+from halfgen_lib.analysis.baselines import (
+    BASELINES,
+    LowRankRidge,
+    Mirror,
+    NearestNeighbours,
+    PrincipalComponents,
+    Ridge,
+    TrainMean,
+    fit_baselines,
+    paired_difference,
+    score_baselines,
+)
+from halfgen_lib.data import halves, to_unit
+from halfgen_lib.evaluation import mse_per_image, summarise
+
+every = pytest.mark.parametrize("kind", BASELINES.values(), ids=BASELINES)
+
+
+@pytest.fixture(scope="module")
+def affine_pairs():
+    """500 left halves, and right halves that an affine map of rank 5 makes of them."""
+    generator = torch.Generator().manual_seed(0)
+    left = torch.rand(500, 1, 28, 14, generator=generator)
+    down = torch.rand(392, 5, generator=generator) / 392
+    up = torch.rand(5, 392, generator=generator) / 5
+    return left, (0.1 + left.flatten(1) @ down @ up).view_as(left)
+
+
+def rows(half):
+    return half.flatten(1).double().numpy()
+
+
+# --- identities ----------------------------------------------------------------------------------
+
+
+def test_train_mean_is_the_mean(train, test):
+    completed = TrainMean().fit(*train).predict(test[0])
+    assert torch.allclose(completed, train[1].mean(0, keepdim=True).expand_as(completed), atol=1e-6)
+
+
+def test_mirror_has_no_error_on_a_symmetric_image(train, test):
+    left = test[0]
+    assert mse_per_image(Mirror().fit(*train).predict(left), left.flip(-1)).max() == 0
+
+
+def test_one_nearest_neighbour_of_a_training_half_is_itself(train):
+    completed = NearestNeighbours(1).fit(*train).predict(train[0][:20])
+    assert torch.equal(completed, train[1][:20])
+
+
+def test_all_neighbours_together_are_the_train_mean(train, test):
+    everyone = NearestNeighbours(len(train[0])).fit(*train).predict(test[0])
+    assert torch.allclose(everyone, TrainMean().fit(*train).predict(test[0]), atol=1e-5)
+
+
+def test_ridge_without_a_penalty_recovers_an_affine_map(affine_pairs):
+    left, right = affine_pairs
+    baseline = Ridge(1e-9).fit(left[:450], right[:450])
+    assert torch.allclose(baseline.predict(left[450:]), right[450:], atol=1e-4)
+
+
+def test_ridge_agrees_with_scikit_learn_on_the_images_themselves(train):
+    whole = linear_model.Ridge(alpha=10.0).fit(rows(train[0]), rows(train[1]))
+    baseline = Ridge(10.0).fit(*train)
+    assert np.allclose(baseline.coefficients(10.0), whole.coef_, atol=1e-8)
+    expected = whole.predict(rows(train[0])).clip(0, 1)
+    assert np.allclose(rows(baseline.predict(train[0])), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("rank", [1, 7, 64])
+def test_a_rank_cut_has_that_rank(train, rank):
+    cut = LowRankRidge(10.0, rank=rank).fit(*train).coefficients(10.0)
+    assert np.linalg.matrix_rank(cut, tol=1e-8) == rank
+
+
+def test_a_rank_cut_that_cuts_nothing_is_ridge(train, affine_pairs):
+    full = Ridge(10.0).fit(*train).coefficients(10.0)
+    assert np.allclose(LowRankRidge(10.0, rank=392).fit(*train).coefficients(10.0), full)
+    linear = Ridge(1e-6).fit(*affine_pairs).coefficients(1e-6)
+    cut = LowRankRidge(1e-6, rank=5).fit(*affine_pairs).coefficients(1e-6)
+    assert np.allclose(cut, linear, atol=1e-6)
+
+
+def test_no_other_map_of_its_rank_has_a_lower_ridge_objective(train):
+    """The cut is a minimum: neither ridge's own best rank-r approximation nor a nudge beats it."""
+    x, y = (rows(half) - rows(half).mean(0) for half in train)
+
+    def objective(coefficients):
+        return ((y - x @ coefficients.T) ** 2).sum() + 10 * (coefficients**2).sum()
+
+    best = LowRankRidge(10.0, rank=8).fit(*train).coefficients(10.0)
+    u, s, vt = np.linalg.svd(Ridge(10.0).fit(*train).coefficients(10.0))
+    assert objective(best) < objective((u[:, :8] * s[:8]) @ vt[:8])
+    random = np.random.default_rng(0)
+    for _ in range(5):
+        nudge = np.eye(392) + 1e-3 * random.standard_normal((392, 392))
+        assert objective(best) < objective(nudge @ best)
+
+
+def test_all_components_recover_images_of_low_rank():
+    generator = torch.Generator().manual_seed(1)
+    basis = torch.rand(6, 1, 28, 28, generator=generator) / 6
+    images = torch.einsum("nk,kchw->nchw", torch.rand(80, 6, generator=generator), basis)
+    left, right = halves(images)
+    baseline = PrincipalComponents(49).fit(left[:50], right[:50])
+    assert torch.allclose(baseline.predict(left[50:]), right[50:], atol=1e-4)
+
+
+def test_components_follow_the_covariance_of_scikit_learn():
+    """With more images than pixels scikit-learn's noise is the same mean of what is left out."""
+    images = torch.rand(900, 1, 28, 28, generator=torch.Generator().manual_seed(2)).square()
+    covariance = PCA(40, svd_solver="full").fit(rows(images.view(900, 28, 28))).get_covariance()
+    left = np.arange(784) % 28 < 14
+    expected = covariance[~left][:, left] @ np.linalg.inv(covariance[left][:, left])
+    found = PrincipalComponents(40).fit(*halves(images)).coefficients(40)
+    assert np.allclose(found, expected, atol=1e-6)
+
+
+# --- the contract --------------------------------------------------------------------------------
+
+
+@every
+def test_predict_keeps_the_contract_of_a_network(kind, train, test):
+    baseline = kind().fit(*train)
+    completed = baseline.predict(test[0])
+    assert completed.shape == test[0].shape and completed.dtype == test[0].dtype
+    assert completed.min() >= 0 and completed.max() <= 1
+    assert torch.equal(completed, baseline.predict(test[0]))
+    assert torch.equal(completed, kind().fit(*train).predict(test[0]))
+    assert torch.allclose(completed[:1], baseline.predict(test[0][:1]), atol=1e-5)
+    assert baseline.predict(test[0][:0]).shape == (0, 1, 28, 14)
+    assert baseline.predict(test[0].double()).dtype == torch.float64
+
+
+@every
+def test_predict_refuses_what_is_no_left_half(kind, train):
+    baseline = kind().fit(*train)
+    with pytest.raises(TypeError, match="floating"):
+        baseline.predict(torch.zeros(2, 1, 28, 14, dtype=torch.uint8))
+    for bad in (torch.zeros(2, 1, 28, 28), torch.full((2, 1, 28, 14), float("nan"))):
+        with pytest.raises(ValueError, match="left has"):
+            baseline.predict(bad)
+    with pytest.raises(RuntimeError, match="fitted"):
+        kind().predict(train[0])
+
+
+@every
+def test_fit_refuses_what_it_cannot_learn_from(kind, train):
+    left, right = train
+    for bad in ((left, right[1:]), (left[:0], right[:0])):
+        with pytest.raises(ValueError, match="images are needed"):
+            kind().fit(*bad)
+    with pytest.raises(ValueError, match=r"outside \[0, 1\]"):
+        kind().fit(left, right * 255)
+
+
+def test_a_value_that_the_training_images_do_not_allow_is_refused(train):
+    for baseline in (NearestNeighbours(201), NearestNeighbours(0), PrincipalComponents(200)):
+        with pytest.raises(ValueError, match="200 training images it must"):
+            baseline.fit(*train)
+    with pytest.raises(ValueError, match="λ is -1"):
+        Ridge(-1.0).fit(*train)
+
+
+# --- choices -------------------------------------------------------------------------------------
+
+
+@every
+def test_the_choice_is_the_argmin_of_the_declared_grid(kind, train, test):
+    baseline = kind().fit(*train).choose(*test)
+    errors = baseline.validation_mse
+    assert errors[baseline.value] == min(errors.values())
+    assert set(errors) == ({min(v, kind.limit(200)) for v in kind.grid} or {None})
+    for value in {min(errors), max(errors)} if kind.grid else {None}:
+        alone = mse_per_image(kind(value).fit(*train).predict(test[0]), test[1])
+        assert alone.mean().item() == pytest.approx(errors[value], rel=1e-4)
+
+
+def test_few_training_images_narrow_the_grid(sample):
+    train = sample.train.select(torch.arange(10))
+    fitted = fit_baselines(train, sample.test)
+    assert max(fitted["nearest"].validation_mse) == 10
+    assert set(fitted["components"].validation_mse) == {9}
+
+
+def test_no_validation_images_are_an_error(train):
+    with pytest.raises(ValueError, match="no validation images"):
+        Ridge().fit(*train).choose(train[0][:0], train[1][:0])
+
+
+def test_fitting_sees_training_images_and_choosing_validation_images(sample, monkeypatch):
+    """Each image is counted where it is used; the test set has no way in."""
+    seen = {"fit": [], "choose": []}
+
+    class Spy(TrainMean):
+        def fit(self, left, right):
+            seen["fit"].append(right)
+            return super().fit(left, right)
+
+        def choose(self, left, right):
+            seen["choose"].append(right)
+            return super().choose(left, right)
+
+    monkeypatch.setattr(baselines, "BASELINES", {"spy": Spy})
+    validation = sample.train.select(torch.arange(150, 200))
+    train = sample.train.select(torch.arange(150))
+    fit_baselines(train, validation, "top")
+    assert torch.equal(seen["fit"][0], halves(to_unit(train.images), "top")[1])
+    assert torch.equal(seen["choose"][0], halves(to_unit(validation.images), "top")[1])
+
+
+def test_scores_come_in_the_table_s_order_and_are_ready_for_json(sample):
+    train, validation = (sample.train.select(torch.arange(*r)) for r in ((150,), (150, 200)))
+    fitted = fit_baselines(train, validation)
+    scores = score_baselines(fitted, sample.test)
+    assert list(fitted) == list(scores) == list(BASELINES)
+    results = {
+        name: {**fitted[name].as_dict(), **summarise(scores[name], sample.test.labels.numpy())}
+        for name in fitted
+    }
+    assert json.loads(json.dumps(results, allow_nan=False)) == results
+    mse = {name: result["overall"]["mse"]["mean"] for name, result in results.items()}
+    assert mse["train_mean"] > mse["mirror"] > mse["nearest"]
+    assert scores["mirror"]["seam"].max() == 0
+
+
+# --- the gate ------------------------------------------------------------------------------------
+
+
+def test_pairing_finds_a_small_difference_between_images_of_very_different_error():
+    random = np.random.default_rng(0)
+    hardness = random.exponential(0.02, 500)
+    a, b = hardness + 0.001, hardness + random.normal(0, 0.0005, 500)
+    difference = paired_difference(a, b)
+    assert 0 < difference.low < 0.001 < difference.high + 1e-4
+    assert difference.mean == pytest.approx(np.mean(a) - np.mean(b))
+    flipped = paired_difference(b, a)
+    assert (flipped.low, flipped.high) == pytest.approx((-difference.high, -difference.low))
+
+
+def test_equal_errors_give_an_interval_of_zero_and_others_cannot_be_paired():
+    errors = np.linspace(0, 1, 50)
+    assert paired_difference(errors, errors).as_dict() == {
+        "mean": 0.0,
+        "low": 0.0,
+        "high": 0.0,
+        "count": 50,
+    }
+    with pytest.raises(ValueError, match="cannot be paired"):
+        paired_difference(errors, errors[1:])

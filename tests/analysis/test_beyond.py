@@ -1,0 +1,197 @@
+"""The networks beyond the seed, measured beside every baseline: tiny ones, on the sample."""
+
+import json
+
+import pytest
+from conftest import SMALL
+
+from halfgen_lib.analysis import beyond, claims, classifier, generative
+from halfgen_lib.analysis import published as analyses
+from halfgen_lib.analysis.beyond import NETWORKS, analyse_beyond
+from halfgen_lib.config import RunConfig
+from halfgen_lib.figures import tables
+from halfgen_lib.models import REVISIONS
+from halfgen_lib.runs.weights import publish_weights
+from halfgen_lib.training import fit
+
+
+@pytest.fixture(scope="module")
+def made(sample, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("beyond")
+
+    def fit_small(config, dataset):
+        small = RunConfig(
+            model=config.model,
+            variant=config.variant,
+            seed=config.seed,
+            data="sample",
+            model_settings=SMALL[config.model],
+            epochs=1,
+        )
+        return fit(small, dataset, quiet=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HALFGEN_RUNS", str(folder / "runs"))
+        patch.setenv("HALFGEN_RESULTS", str(folder / "results"))
+        patch.setattr(beyond, "load", lambda _: sample)
+        patch.setattr(beyond, "fit", fit_small)
+        looking, _ = classifier.train_classifier(sample.train, sample.test, epochs=1)
+        record = {"sha256": "0", "test_accuracy": {}}
+        for module in (beyond, generative):
+            patch.setattr(module, "load_classifier", lambda half=False: (looking, record))
+        path = analyse_beyond("sample", images=20, ensemble=2)
+        return analyses.published(path.stem)
+
+
+def test_every_network_has_its_row_beside_the_baselines(made):
+    assert json.loads(json.dumps(made, allow_nan=False)) == made
+    titles = [method["title"] for method in made["methods"].values()]
+    assert titles[-len(NETWORKS) - 1 :] == [*NETWORKS.values(), "2 U-Nets"]
+    assert {"donor", "ridge", "k nearest"} <= {*titles}
+    assert {name for name, row in made["methods"].items() if row["draws"] > 1} == {
+        "donor",
+        "cvae",
+        "gan",
+        "flow",
+        "residual-flow",
+    }
+    assert set(made["runs"]) == set(NETWORKS)
+    assert made["runs"]["flow"]["run_id"].startswith("flow-flow-seed0-")
+    assert made["runs"]["unet"]["test_mse"]["count"] == 100
+
+
+def test_u_nets_of_several_seeds_are_averaged_and_tell_of_the_floor(made):
+    assert made["methods"]["ensemble"]["title"] == "2 U-Nets"
+    assert made["floor"]["ensemble"]["count"] == 2
+    averaged, single = (made["methods"][name]["mse"]["mean"] for name in ("ensemble", "unet"))
+    assert averaged != single
+
+
+@pytest.mark.parametrize("ensemble", [-1, 1])
+def test_an_ensemble_of_one_is_refused(ensemble):
+    with pytest.raises(ValueError, match=f"ensemble is {ensemble}, allowed: 0 .none. or 2"):
+        analyse_beyond("sample", ensemble=ensemble)
+
+
+def test_the_mean_of_u_nets_is_measured_on_all_images_beside_other_variants(made):
+    groups = {group["title"]: group for group in made["ensembles"]}
+    titles = ["`unet`", "`unet-member`", "`unet-wide`", "`unet-wide-member`"]
+    assert list(groups) == [*titles, "`unet-wide-member` and `unet-wide` in turn"]
+    for group in groups.values():
+        assert [group[part]["one"]["count"] for part in ("validation", "test")] == [30, 100]
+    ids = [run_id.rsplit("-", 1)[0] for run_id in made["ensembles"][-1]["run_ids"]]
+    assert ids == ["unet-unet-wide-member-seed0", "unet-unet-wide-seed1"]
+    found = groups["`unet-wide`"]["test"]
+    one, both, infinite = (found[key]["mean"] for key in ("one", "all", "infinite"))
+    assert found["count"] == 2
+    assert found["disagreement"]["mean"] == pytest.approx(2 * (one - both))
+    assert infinite == pytest.approx(2 * both - one)
+
+
+def ensemble_values(one, every, infinite, disagreement):
+    means = {"one": one, "all": every, "infinite": infinite, "disagreement": disagreement}
+    return {"count": 3} | {name: {"mean": mean, "count": 10_000} for name, mean in means.items()}
+
+
+def test_what_an_ensemble_gains_is_told_and_shown():
+    test, validation = ensemble_values(0.02, 0.018, 0.017, 0.003), ensemble_values(1, 1, 0.1, 0.5)
+    analysis = {"ensembles": [{"title": "`a` and `b`", "test": test, "validation": validation}]}
+    assert tables.ensemble_finding(analysis) == (
+        "On all 10,000 test images 3 U-Nets (`a` and `b`) err by 0.02000, their mean by 0.01800;"
+        " that of infinitely many would by 0.01700."
+    )
+    assert tables.ensemble_finding({"methods": {}}) == ""
+    assert tables.ensemble_rows(analysis) == [
+        {
+            "networks": "`a` and `b`",
+            "trained": "3",
+            "one": "0.02000",
+            "disagreement": "0.00300",
+            "mean of 5": "0.01760",
+            "of infinitely many": "0.01700",
+            "mean of 5, validation": "0.20000",
+        }
+    ]
+
+
+def test_the_likelihood_rises_with_the_codes(made):
+    bound = made["likelihood"]["nats_per_pixel"]
+    assert bound[str(beyond.CODES)]["mean"] > bound["1"]["mean"]
+    assert bound["1"]["count"] == 20
+
+
+def test_temperature_and_stretch_are_measured_one_by_one_on_validation_images(made):
+    effect = made["temperature"]
+    rows = {(row["temperature"], row["stretch"]): row for row in effect["rows"]}
+    assert list(rows) == [(1, 1), (1, 1.4), (0.9, 1), (0.9, 1.4)]
+    assert (effect["images"], effect["covered"], effect["draws"]) == (15, 15, 19)  # of 30
+    for temperature in (1, 0.9):  # of the same noise, stretched intervals hold more
+        narrow, wide = rows[temperature, 1], rows[temperature, 1.4]
+        assert 0 < narrow["coverage"] < wide["coverage"] < 1
+        assert narrow["frechet"] > 0 and narrow["crps"] != wide["crps"]
+    assert tables.temperature_rows(made)[-1]["temperature"] == "0.9"
+
+
+def test_the_table_ends_with_the_true_images(made):
+    rows = tables.sampling_rows(made)
+    assert len(rows) == len(made["methods"]) + 1 and rows[-1]["method"] == "**true\u00a0images**"
+    assert all(list(row) == list(rows[0]) for row in rows)
+    by_name = {row["method"]: row for row in rows}
+    assert by_name["ridge"]["90 % covers"] == "–" and by_name["flow"]["90 % covers"].endswith("%")
+
+
+def interval(mean, width=0.001):
+    return {"mean": mean, "low": mean - width, "high": mean + width}
+
+
+def method(title, one, mean, frechet):
+    return {
+        "title": title,
+        "mse": interval(one),
+        "mean": {"mse": interval(mean)},
+        "frechet": interval(frechet, 1),
+    }
+
+
+@pytest.mark.parametrize(
+    ("mean", "frechet", "verdict"),
+    [
+        (0.015, 3, "true: the mean of draws is nearer, and draws look more real"),
+        (0.021, 3, "true of how real it looks, not of the error"),
+        (0.015, 30, "true of the error, not of how real it looks"),
+        (0.021, 30, "not seen"),
+    ],
+)
+def test_claim_9_weighs_error_and_realism(mean, frechet, verdict):
+    values = {
+        "methods": {
+            "default": method("autoencoder", 0.021, 0.021, 30),
+            "gan": method("GAN", 0.04, mean, frechet),
+        }
+    }
+    claim = claims.generative(values)
+    assert claim.verdict == verdict and "GAN 0.0400" in claim.measured
+    values["methods"].pop("gan")
+    assert claims.generative(values).verdict == claims.OPEN
+
+
+def test_an_unknown_network_is_refused():
+    with pytest.raises(ValueError, match=r"network 'vae' is not known; did you mean 'cvae'\?"):
+        analyse_beyond("sample", ["vae"])
+
+
+def test_a_network_that_is_published_is_not_trained_again(
+    tiny_config, sample, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HALFGEN_WEIGHTS", str(tmp_path / "weights"))
+    config, other = tiny_config(epochs=1), tiny_config(epochs=1, seed=1)
+    run = fit(config, sample, runs_dir=tmp_path / "elsewhere", quiet=True)
+    publish_weights(run, "cae")
+    monkeypatch.setattr(beyond, "fit", lambda config, _: config)
+    found = beyond.finished_run(config, sample)
+    ours, theirs = (each.metrics["overall"]["mse"]["mean"] for each in (found, run))
+    assert ours == pytest.approx(theirs, rel=1e-3)  # what is published is in half precision
+    assert found.record["published"]["run_id"] == run.run_id
+    assert beyond.finished_run(other, sample) == other  # that one has to be trained
+    monkeypatch.setitem(REVISIONS, "cae", "0123456789")
+    assert beyond.finished_run(config, sample) == config  # its model was revised since

@@ -1,0 +1,164 @@
+"""The table of methods and its figures, on a tenth of the sample."""
+
+import json
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from matplotlib.text import Text
+
+from halfgen_lib.analysis import classifier, generative, scene
+from halfgen_lib.analysis.baselines import Mirror, TrainMean
+from halfgen_lib.analysis.donor import Donor
+from halfgen_lib.data import CLASS_NAMES, halves, split, to_unit
+from halfgen_lib.figures import samples as sampling_figures
+from halfgen_lib.pixels import decode
+
+IMAGES = 30
+
+
+class Truth:
+    """Knows the answer: draws true right halves, all the same."""
+
+    title = "truth"
+
+    def __init__(self, dataset):
+        self.left, self.right = halves(to_unit(dataset.test.images))
+
+    def predict(self, left):
+        """Look the left halves up."""
+        return self.right[torch.cdist(left.flatten(1), self.left.flatten(1)).argmin(1)]
+
+    def sample(self, left, n, generator):
+        """Look the left halves up, n times."""
+        return self.predict(left).expand(n, *left.shape)
+
+
+@pytest.fixture(scope="module")
+def looking(sample):
+    """A classifier for the tests: two epochs on the sample's first images."""
+    found, _ = classifier.train_classifier(sample.train, sample.test, epochs=2)
+    record = {"sha256": "0"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generative, "load_classifier", lambda half=False: (found, record))
+        yield found
+
+
+@pytest.fixture(scope="module")
+def methods(sample):
+    train = halves(to_unit(split(sample).train.images))
+    known = {kind.title: kind().fit(*train) for kind in (TrainMean, Mirror)}
+    return {**known, "donor": Donor(5).fit(*train), "truth": Truth(sample)}
+
+
+@pytest.fixture(scope="module")
+def made(sample, methods, looking):
+    networks = {name: methods[name] for name in ("mirror", "train mean")}
+    return generative.generative_analysis(methods, sample, networks=networks, images=IMAGES)
+
+
+def test_values_are_plain_and_say_their_sizes(made):
+    assert json.loads(json.dumps(made, allow_nan=False)) == made
+    assert (made["images"], made["draws"]) == (IMAGES, 19)
+    assert made["methods"]["donor"]["mse"]["count"] == IMAGES
+    assert {name: row["draws"] for name, row in made["methods"].items()} == {
+        "train mean": 1, "mirror": 1, "donor": 19, "truth": 19,
+    }  # fmt: skip
+
+
+def test_the_truth_scores_as_the_true_images(made):
+    truth, real = made["methods"]["truth"], made["real"]
+    assert truth["mse"]["mean"] == truth["crps"]["mean"] == truth["diversity"]["mean"] == 0
+    for key in ("precision", "recall", "agreement", "seam"):
+        assert truth[key] == pytest.approx(real[key])
+    assert truth["frechet"]["mean"] == pytest.approx(real["frechet"]["mean"])
+    assert truth["agreement"] == pytest.approx(made["labels"]["true"])
+    assert real["memorised"]["quantiles"] == real["memorised"]["true"]
+    assert real["memorised"]["below"]["mean"] <= 0.04
+
+
+def test_copies_are_found(made):
+    donor = made["methods"]["donor"]["memorised"]
+    assert donor["quantiles"]["0.9"] == 0 and donor["below"]["mean"] == 1
+    assert made["methods"]["mirror"]["memorised"]["quantiles"]["0.0"] > 0
+
+
+def test_a_sampler_s_curves_agree_with_its_other_numbers(made):
+    donor = made["methods"]["donor"]
+    best, mean = ([point["mean"] for point in donor[key]] for key in ("best_of", "mean_of"))
+    assert len(best) == 19 and len(mean) == 20  # and the infinite one
+    assert best[0] == pytest.approx(mean[0]) == pytest.approx(donor["mse"]["mean"])
+    assert np.all(np.diff(best) < 0) and np.all(np.diff(mean) < 0)
+    assert mean[0] - mean[-1] == pytest.approx(donor["spread"]["mean"])
+    assert donor["mean"]["mse"]["mean"] < donor["mse"]["mean"]
+
+
+def test_coverage_is_of_unsettled_pixels_too(made):
+    assert 0 < made["unsettled"] < 1
+    for method in ("donor", "truth"):
+        half, most = (made["methods"][method]["coverage"][level] for level in ("0.5", "0.9"))
+        for pixels in ("all", "unsettled"):
+            assert 0 < half[pixels]["mean"] < most[pixels]["mean"] <= 1
+    truth = made["methods"]["truth"]["coverage"]  # everything ties: the level, by construction
+    assert [truth[level]["all"]["mean"] for level in truth] == pytest.approx([0.5, 0.9], abs=0.02)
+
+
+def test_unsettled_pixels_differ_between_near_images(sample, generator):
+    left, right = halves(to_unit(sample.train.images))
+    right = right.clone()
+    right[..., :7] = 0
+    found = scene.unsettled(left[:10], left, right).reshape(10, 28, 14)
+    assert not found[..., :7].any() and found[..., 7:].any()
+
+
+def test_the_same_again(made, sample, methods, looking):
+    again = generative.generative_analysis(
+        {"donor": methods["donor"]}, sample, images=IMAGES, networks={"mirror": methods["mirror"]}
+    )
+    assert again["methods"]["donor"] == made["methods"]["donor"]
+    assert set(again["floor"]) == {"pairs", "residuals"}
+    assert set(made["floor"]) == {"pairs", "residuals", "ensemble"}
+
+
+def test_bad_sizes_are_refused(sample, methods, looking):
+    with pytest.raises(ValueError, match="images is 31, allowed: 10 to 30"):
+        generative.generative_analysis(methods, sample, images=31)
+    with pytest.raises(ValueError, match="draws is 18, allowed: 19 or more"):
+        generative.generative_analysis(methods, sample, images=IMAGES, draws=18)
+
+
+# --- figures -------------------------------------------------------------------------------------
+
+
+def test_labels_in_the_plane_do_not_overlap(made):
+    figure = sampling_figures.perception_distortion(made["methods"], made["real"])
+    crowded = {str(i): {**made["methods"]["mirror"], "title": f"mirror {i}"} for i in range(12)}
+    for shown in (figure, sampling_figures.perception_distortion(crowded, made["real"])):
+        shown.draw_without_rendering()
+        axes = shown.axes[0]
+        boxes = [Text.get_window_extent(text) for text in axes.texts]  # without the lines
+        assert len(boxes) >= 5
+        for i, box in enumerate(boxes):
+            assert not any(sampling_figures._overlap(box, other) > 1 for other in boxes[:i])
+    plt.close("all")
+
+
+def test_every_figure_can_be_drawn(made, sample):
+    shown = made["examples"]
+    left, right = (
+        half[:, 0].numpy() for half in halves(to_unit(sample.test.images[shown["positions"]]))
+    )
+    draws = {name: np.stack([*map(decode, texts)]) for name, texts in shown["draws"].items()}
+    point = ("train mean", decode(shown["point"]["train mean"]))
+    sheet = sampling_figures.sample_sheet(left, right, point, draws, CLASS_NAMES)
+    assert len(sheet.axes) == 5
+    single, drawn = (sheet.axes[i].images[0].get_array().shape for i in (0, -1))
+    assert abs(single[0] - drawn[0]) <= 1  # all strips are as high as each other
+    curves = sampling_figures.draw_curves(made["methods"], ["train mean"])
+    assert len(curves.axes[0].lines) == 3
+    bars = sampling_figures.coverage_bars(made["methods"])
+    assert len(bars.axes[0].patches) == 4
+    for figure in (sheet, curves, bars):
+        figure.draw_without_rendering()
+    plt.close("all")

@@ -1,0 +1,170 @@
+"""Distances between sets of images, copies, donors and the floor: known answers."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from halfgen_lib.analysis import floor, realism
+from halfgen_lib.analysis.donor import Donor
+
+
+@pytest.fixture
+def normal(generator):
+    return lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+# --- Frechet distance ----------------------------------------------------------------------------
+
+
+def test_frechet_distance_of_two_gaussians_is_its_closed_form(normal):
+    """Sets with exact moments: |m - m'|² + the sum of (s - s')² where covariances commute."""
+    rows = normal(500, 4)
+    white = rows - rows.mean(0)
+    white = white @ torch.linalg.inv(torch.linalg.cholesky(torch.cov(white.T)).T)
+    scale, shift = torch.tensor([1.0, 2.0, 0.5, 3.0]).double(), torch.arange(4).double()
+    expected = shift.square().sum() + (scale - 1).square().sum()
+    distance = realism.frechet_distance(white, white * scale + shift)
+    assert distance == pytest.approx(expected.item(), rel=1e-9)
+    assert realism.frechet_distance(white, white) == pytest.approx(0, abs=1e-9)
+
+
+def test_frechet_distance_where_covariances_do_not_commute(normal):
+    a, b = normal(300, 3), normal(400, 3) @ normal(3, 3)
+    first, second = torch.cov(a.T), torch.cov(b.T)
+    value, vectors = torch.linalg.eigh(first)
+    root = vectors @ value.sqrt().diag() @ vectors.T
+    cross = torch.linalg.eigvalsh(root @ second @ root).sqrt().sum()
+    expected = (a.mean(0) - b.mean(0)).square().sum() + first.trace() + second.trace() - 2 * cross
+    assert realism.frechet_distance(a, b) == pytest.approx(expected.item(), rel=1e-9)
+
+
+def test_frechet_interval_holds_its_estimate_and_narrows(normal):
+    shift = 0.3
+    few, many = (
+        realism.frechet_interval(normal(n, 4), normal(2, n, 4) + shift, resamples=100)
+        for n in (100, 2500)
+    )
+    for found in (few, many):
+        assert found.low < found.mean < found.high
+    assert many.high - many.low < (few.high - few.low) / 3
+    assert many.mean == pytest.approx(4 * shift**2, abs=many.high - many.low)
+
+
+def test_sets_that_do_not_fit_are_refused(normal):
+    with pytest.raises(ValueError, match=r"\(5, 3\) and \(5, 4\)"):
+        realism.frechet_distance(normal(5, 3), normal(5, 4))
+    with pytest.raises(ValueError, match="sets of 1 and 5 images; 2"):
+        realism.frechet_distance(normal(1, 3), normal(5, 3))
+    with pytest.raises(ValueError, match="sets of 3 and 5 images; 4"):
+        realism.within(normal(5, 3), normal(3, 3))
+    with pytest.raises(ValueError, match=r"draws have shape \(5, 3\)"):
+        realism.frechet_interval(normal(5, 3), normal(5, 3))
+
+
+# --- precision, recall, copies -------------------------------------------------------------------
+
+
+def test_precision_and_recall_of_a_collapsed_and_of_a_foreign_set(normal):
+    real = normal(400, 2)
+    collapsed = real[:1] + 0.01 * normal(400, 2)
+    assert realism.within(collapsed, real).mean() == 1
+    assert realism.within(real, collapsed).mean() < 0.05
+    assert not realism.within(real + 100, real).any()
+    assert realism.within(real, real).all()
+
+
+def test_a_ball_reaches_to_the_third_neighbour():
+    support = torch.tensor([[0.0], [1.0], [2.0], [3.0], [100.0]]).double()
+    points = torch.tensor([[-3.0], [-3.1], [6.0], [50.0]]).double()
+    # the ball around 0 reaches to -3, that around 3 to 6; that around 100 to its third, 99 away
+    assert realism.within(points, support).tolist() == [True, False, True, True]
+
+
+def test_nearest_distance_is_0_for_copies_and_exact_for_others():
+    others = torch.tensor([[0.0, 0.0], [1.0, 1.0]])
+    rows = torch.tensor([[1.0, 1.0], [0.3, 0.4]])
+    assert np.allclose(realism.nearest_rms(rows, others, chunk=1), [0, math.sqrt(0.125)])
+
+
+# --- donors --------------------------------------------------------------------------------------
+
+
+def test_donors_draw_copies_of_near_training_halves(train, test, generator):
+    donor = Donor(3).fit(*train)
+    drawn = donor.sample(test[0], 200, generator)
+    assert drawn.shape == (200, *test[0].shape)
+    known = train[1].flatten(1)
+    assert not realism.nearest_rms(drawn[0].flatten(1), known).any()
+    assert len(drawn[:, 0].unique(dim=0)) == 3
+    assert torch.allclose(drawn.mean(0), donor.predict(test[0]), atol=0.2)
+
+
+def test_one_donor_of_a_training_half_is_itself(train, generator):
+    drawn = Donor(1).fit(*train).sample(train[0][:20], 2, generator)
+    assert torch.equal(drawn, train[1][:20].expand(2, -1, -1, -1, -1))
+
+
+def test_donors_are_drawn_by_the_generator(train, test):
+    donor = Donor(5).fit(*train)
+    first, same, other = (
+        donor.sample(test[0], 2, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, same) and not torch.equal(first, other)
+    assert donor.sample(test[0][:0], 2, torch.Generator()).shape == (2, 0, 1, 28, 14)
+
+
+def test_donors_refuse_bad_input(train, generator):
+    with pytest.raises(RuntimeError, match="has to be fitted"):
+        Donor(1).sample(train[0], 1, generator)
+    donor = Donor(1).fit(*train)
+    with pytest.raises(ValueError, match="n is 0, allowed: 1 or more"):
+        donor.sample(train[0], 0, generator)
+    with pytest.raises(ValueError, match="shape"):
+        donor.sample(train[0][0], 1, generator)
+
+
+# --- the floor -----------------------------------------------------------------------------------
+
+
+def noisy(generator, count, noise):
+    """Left halves on a line, right halves that equal them but for noise."""
+    place = 0.4 + 0.2 * torch.rand(count, 1, 1, 1, generator=generator)
+    left, right = (place.expand(-1, 1, 28, 14).clone() for _ in range(2))
+    return left, right + noise * torch.randn(right.shape, generator=generator)
+
+
+def test_pairs_find_the_noise_of_a_smooth_function(generator):
+    images, pool = noisy(generator, 300, 0.1), noisy(generator, 500, 0.1)
+    found = floor.pairs_floor(images, pool)
+    assert found["extrapolated"]["mean"] == pytest.approx(0.01, rel=0.03)
+    assert found["squared_distance"] == sorted(found["squared_distance"])
+
+
+def test_pairs_of_unlike_images_are_too_high_and_residuals_less(generator):
+    images, pool = noisy(generator, 300, 0.1), noisy(generator, 10, 0.1)
+    pairs = floor.pairs_floor(images, pool)
+    residuals = floor.residuals_floor(lambda left: left * 0.9, images, pool)
+    assert pairs["nearest"]["mean"] > residuals["nearest"]["mean"] > 0.0099
+    assert residuals["mse"]["mean"] > residuals["nearest"]["mean"]
+
+
+def test_ensemble_splits_noise_from_disagreement(generator):
+    left, right = noisy(generator, 200, 0.05)
+    wrong = 0.02 * torch.randn(5, *left.shape, generator=generator)
+    networks = {str(i): wrong[i].add for i in range(5)}
+    found = floor.ensemble_floor(networks, (left, right))
+    assert found.pop("count") == 5
+    means = {key: value["mean"] for key, value in found.items()}
+    assert means["disagreement"] == pytest.approx(0.0004, rel=0.02)
+    assert means["infinite"] == pytest.approx(0.0025, rel=0.02)
+    assert means["one"] == pytest.approx(means["infinite"] + means["disagreement"])
+    assert means["all"] == pytest.approx(means["infinite"] + means["disagreement"] / 5)
+
+
+def test_one_network_cannot_disagree(train):
+    with pytest.raises(ValueError, match="1 networks cannot disagree"):
+        floor.ensemble_floor({"a": lambda left: left}, train)
+    with pytest.raises(ValueError, match="2 neighbours or more"):
+        floor.pair_variance(np.ones((2, 3)), np.ones((2, 3)), np.ones((2, 1)), np.zeros((2, 1)))

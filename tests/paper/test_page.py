@@ -1,0 +1,342 @@
+"""The HTML paper as a reader meets it: what can be read off the file, and in a real browser."""
+
+import os
+import re
+import shutil
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import matplotlib
+import nbformat.v4 as v4
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+from halfgen_lib.data import CLASS_NAMES
+from halfgen_lib.figures import galleries
+from halfgen_lib.paper import display
+from halfgen_lib.paper.export import TEMPLATES, PaperHTMLExporter, PaperPDFExporter
+from halfgen_lib.runs.provenance import project_root
+
+matplotlib.use("agg")
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+SCREENSHOTS = Path(
+    os.environ.get("HALFGEN_SCREENSHOTS", project_root() / "report" / "build" / "screenshots")
+)
+ROWS = [
+    {"class": "Coat", "images": "1,000", "MSE": "0.0172 [0.0165, 0.0180]", "above": "+0.0031"},
+    {"class": "Bag", "images": "90", "MSE": "0.0241 ± 0.0010", "above": "–"},
+    {"class": "Dress", "images": "2e3", "MSE": "0.0090", "above": "\u22120.0100"},
+    {"class": "**all**", "images": "3,090", "MSE": "0.0210", "above": "0"},
+]
+
+
+def shown(monkeypatch, function, *args, **kwargs):
+    """Return a code cell with what a display function displays."""
+    outputs = []
+    monkeypatch.setattr(
+        display,
+        "display",
+        lambda data, raw, metadata=None: outputs.append(
+            v4.new_output("display_data", data=data, metadata=metadata or {})
+        ),
+    )
+    function(*args, **kwargs)
+    return v4.new_code_cell("plot()", outputs=outputs)
+
+
+def class_pages(hostile=False):
+    images = np.random.default_rng(0).random((40, 28, 28), dtype=np.float32)
+    error, labels = np.linspace(0.01, 0.4, 40), np.arange(40) % len(CLASS_NAMES)
+    pages = galleries.class_pages(images, images[::-1], error, labels, count=3)
+    return {'"><script>alert(1)</script>': {"<b onclick=x>": images[0]}} if hostile else pages
+
+
+@pytest.fixture(scope="module")
+def notebook():
+    with pytest.MonkeyPatch.context() as patch:
+        figures = [plt.subplots(figsize=(3, 2))[0] for _ in range(2)]
+        pages, words = class_pages(), "\n\n".join(["Words upon words. " * 60] * 3)
+        return v4.new_notebook(
+            cells=[
+                v4.new_raw_cell("---\ntitle: A page\nauthors: [A. Author]\n---"),
+                v4.new_markdown_cell(
+                    f"## First <!-- #sec-a -->\n\n{words} See @fig-one, @tbl-one."
+                ),
+                shown(patch, display.show_figure, figures[0], "fig-one", "One figure.", "A frame."),
+                v4.new_markdown_cell(f"### Second <!-- #sec-b -->\n\n{words}"),
+                shown(patch, display.show_gallery, figures[1], pages, "fig-two", "Two.", "All."),
+                v4.new_markdown_cell(f"## Third <!-- #sec-c -->\n\n{words}"),
+                shown(patch, display.show_table, ROWS, "tbl-one", "One table."),
+                v4.new_markdown_cell(f"## Fourth\n\n{words}\n\n" + words),
+            ]
+        )
+
+
+@pytest.fixture(scope="module")
+def html(notebook):
+    return PaperHTMLExporter().from_notebook_node(notebook)[0]
+
+
+class Elements(HTMLParser):
+    """Collect a page's start tags with their attributes."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+
+# What stands on what, by the custom properties of paper.css.
+TEXT_ON = {
+    "page": ("text", "muted", "link", "stamp"),
+    "panel": ("text", "muted", "kw", "st", "nu", "co", "fu"),
+    "mark": ("text", "muted", "link", "stamp"),
+}
+
+
+def luminance(colour):
+    """Return the relative luminance of #rgb or #rrggbb, as WCAG 2 defines it."""
+    digits = colour[1:] if len(colour) == 7 else "".join(c * 2 for c in colour[1:])
+    channels = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    low, high = sorted(map(luminance, (one, other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_contrast_is_computed_as_wcag_does():
+    assert contrast("#fff", "#000000") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+@pytest.mark.parametrize("night", [False, True], ids=["light", "dark"])
+def test_text_has_enough_contrast(night):
+    css = (TEMPLATES / "paper.css").read_text()
+    colours = {
+        name: pair[night]
+        for name, *pair in re.findall(r"--(\w+): light-dark\((#\w+), (#\w+)\);", css)
+    }
+    named = {name for names in TEXT_ON.values() for name in names} | set(TEXT_ON)
+    assert named <= set(colours)
+    low = {
+        (text, ground): round(contrast(colours[text], colours[ground]), 2)
+        for ground, texts in TEXT_ON.items()
+        for text in texts
+        if contrast(colours[text], colours[ground]) < 4.5
+    }
+    assert low == {}
+
+
+def test_the_files_basics(html):
+    tags = Elements(html).tags
+    names = [tag for tag, _ in tags]
+    levels = [int(tag[1]) for tag in names if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    assert ("html", {"lang": "en"}) in tags and "<title>A page</title>" in html
+    ids = [attrs["id"] for _, attrs in tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    images = [attrs for tag, attrs in tags if tag == "img"]
+    assert images and all(attrs.get("alt", "").strip() for attrs in images)
+    assert names.count("figure") == names.count("figcaption") == 3
+    for tag, attrs in tags:
+        loaded = [attrs[key] for key in ("src", "srcset", "poster", "data") if key in attrs]
+        loaded += [attrs["href"]] if tag == "link" else []
+        assert all(address.startswith("data:") for address in loaded), (tag, loaded)
+
+
+def test_a_gallery_is_pages_in_html_and_its_overview_in_pdf(html, notebook):
+    assert html.count('class="page"') == len(CLASS_NAMES)
+    assert "All." not in html and 'alt="Bag, best: MSE' in html
+    assert PaperPDFExporter().from_notebook_node(notebook)[0].startswith(b"%PDF")
+
+
+def test_a_gallerys_names_are_only_text(monkeypatch):
+    figure, pages = plt.figure(), class_pages(hostile=True)
+    cell = shown(monkeypatch, display.show_gallery, figure, pages, "fig-x", "Caption.")
+    page = PaperHTMLExporter().from_notebook_node(v4.new_notebook(cells=[cell]))[0]
+    assert page.count("<script") == 1 and "&lt;script" in page
+    assert not any(name.startswith("on") for _, attrs in Elements(page).tags for name in attrs)
+
+
+def test_class_pages_follow_their_rules():
+    error, labels = np.array([0.4, 0.1, 0.3, 0.2, 0.5]), np.zeros(5, dtype=int)
+    images = np.arange(5)[:, None, None] / 5 * np.ones((1, 4, 4))
+    pages = galleries.class_pages(images, images, error, labels, count=1)
+    assert list(pages) == list(CLASS_NAMES) and pages["Bag"] == {}
+    shades = {name.split(":")[0]: strip[0, 0] * 5 for name, strip in pages["T-shirt/top"].items()}
+    assert shades == pytest.approx({"first": 0, "best": 1, "median": 2, "worst": 4})
+    assert galleries.strip(images[:2], images[:2]).shape == (4, 2 * (4 + 1 + 4) + 8)
+
+
+def test_a_sentence_is_not_a_list():
+    text = "It ran with seed\n20. It ended.\n\n1. one\n2. two\n\n```\nx\n3. code\n```"
+    page = PaperHTMLExporter().from_notebook_node(
+        v4.new_notebook(cells=[v4.new_markdown_cell(text)])
+    )[0]
+    assert page.count("<li>") == 2 and "20. It ended." in page and "\n3. code" in page
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not CHROMIUM:
+        pytest.skip("NO CHROMIUM ON THIS MACHINE: the page was not tried in a browser; apt has it")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright: pip install it")
+    with playwright.sync_playwright() as running:
+        chromium = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def opened(browser, html, tmp_path):
+    """Return a function that opens the page; afterwards no request left it and no script failed."""
+    file, contexts, trouble = tmp_path / "page.html", [], []
+    file.write_text(html, encoding="utf-8")
+
+    def open_page(**options):
+        context = browser.new_context(viewport={"width": 1280, "height": 800}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.on(
+            "request",
+            lambda r: r.url.startswith(("data:", file.as_uri())) or trouble.append(r.url),
+        )
+        page.goto(file.as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert trouble == []
+
+
+def screenshot(page, name):
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"page-{name}.png")
+
+
+def column(page, number):
+    return page.locator(f"#tbl-one tbody td:nth-child({number})").all_inner_texts()
+
+
+def test_tables_sort(opened):
+    page = opened()
+    head = page.locator("#tbl-one th").nth(2)
+    before = column(page, 1)
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert column(page, 1) == ["Dress", "Coat", "Bag", "all"]  # totals stay last
+    screenshot(page, "sorted")
+    head.get_by_role("button").press("Enter")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert column(page, 1) == ["Bag", "Coat", "Dress", "all"]
+    head.get_by_role("button").press("Space")
+    assert head.get_attribute("aria-sort") == "none" and column(page, 1) == before
+    for number, expected in [(0, "Bag"), (1, "Bag"), (3, "Dress")]:
+        page.locator("#tbl-one th").nth(number).get_by_role("button").click()
+        assert column(page, 1)[0] == expected
+        assert page.locator("#tbl-one th[aria-sort=ascending]").count() == 1
+    assert column(page, 1)[2] == "Bag"  # what has no value stays behind those that have one
+
+
+def test_galleries_turn(opened):
+    page = opened()
+    gallery = page.locator("figure.gallery")
+    visible = gallery.locator(".page:visible")
+    assert visible.count() == 1 and visible.get_attribute("aria-label") == CLASS_NAMES[0]
+    gallery.get_by_role("button", name="Next").click()
+    assert visible.get_attribute("aria-label") == CLASS_NAMES[1]
+    screenshot(page, "gallery")
+    gallery.get_by_role("button", name="Previous").press("ArrowLeft")
+    gallery.get_by_role("button", name="Previous").press("ArrowLeft")
+    assert visible.get_attribute("aria-label") == CLASS_NAMES[-1]
+    gallery.get_by_label("Page of the gallery").select_option("Bag")
+    assert visible.get_attribute("aria-label") == "Bag"
+    visible.get_by_role("button").first.press("Home")
+    assert visible.get_attribute("aria-label") == CLASS_NAMES[0]
+    assert gallery.get_by_text(f"1 of {len(CLASS_NAMES)}").is_visible()
+    page.emulate_media(media="print")
+    assert visible.count() == len(CLASS_NAMES)
+    assert not gallery.get_by_role("button", name="Next").is_visible()
+
+
+def test_figures_enlarge(opened):
+    page = opened()
+    dialog, picture = page.locator("dialog"), page.locator("#fig-one img")
+    picture.click()
+    assert dialog.is_visible() and dialog.locator("img").get_attribute("alt") == "A frame."
+    screenshot(page, "enlarged")
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    picture.press("Enter")
+    assert dialog.is_visible()
+    dialog.click()
+    assert not dialog.is_visible()
+
+
+def test_dark_and_light(opened):
+    for scheme in ("light", "dark"):
+        page = opened(color_scheme=scheme)
+        button = page.get_by_role("button", name="Dark colours")
+        ground = "getComputedStyle(document.body).backgroundColor"
+        first = page.evaluate(ground)
+        assert button.get_attribute("aria-pressed") == str(scheme == "dark").lower()
+        button.click()
+        assert page.evaluate(ground) != first
+        assert button.get_attribute("aria-pressed") == str(scheme == "light").lower()
+        screenshot(page, f"{scheme}-toggled")
+        button.click()
+        assert page.evaluate(ground) == first
+
+
+def test_contents_follow_the_reader(opened):
+    page = opened()
+    contents = page.get_by_role("navigation", name="Contents")
+    assert contents.locator("[aria-current]").count() == 0
+    contents.get_by_role("link", name="Second").click()
+    page.wait_for_selector("nav [aria-current]")
+    assert contents.locator("[aria-current]").all_inner_texts() == ["1.1 Second"]
+    assert contents.locator(".toc").bounding_box()["y"] == 0  # it came along
+    page.set_viewport_size({"width": 390, "height": 800})
+    contents.get_by_role("link", name="Second").wait_for(state="hidden")  # after the next frame
+    assert not contents.get_by_role("link", name="Second").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_everything_that_can_be_pressed_has_a_name_and_shows_the_focus(opened):
+    page = opened()
+    unnamed = page.evaluate(
+        """[...document.querySelectorAll('button, select, [role=button], a:not([aria-hidden])')]
+        .filter((e) => !(e.getAttribute('aria-label') || e.textContent).trim())
+        .map((e) => e.outerHTML)"""
+    )
+    assert unnamed == []
+    page.keyboard.press("Tab")
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        outline = "(({outlineStyle, outlineWidth}) => [outlineStyle, outlineWidth])"
+        style, width = page.evaluate(f"{outline}(getComputedStyle(document.activeElement))")
+        assert style == "solid" and width == "2px"
+
+
+def test_without_scripts_all_is_there(opened):
+    page = opened(java_script_enabled=False)
+    assert page.locator(".page:visible").count() == len(CLASS_NAMES)
+    assert page.get_by_role("button").count() == 0
+    assert column(page, 1) == ["Coat", "Bag", "Dress", "all"]
+    assert page.get_by_role("link", name="Second").is_visible()
+    screenshot(page, "no-scripts")
