@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from halfgen_lib.data import Splits, halves, load, split, to_unit
+from halfgen_lib.data import Splits, load, split
 from halfgen_lib.models import build_model
 from halfgen_lib.runs import write_json
 from halfgen_lib.runs.provenance import provenance
@@ -74,7 +74,7 @@ def count_floor(plan: Plan, splits: Splits, device: torch.device, machine: Value
     """
     model = build_model("cae", {}).to(device)
     few = splits.train.select(torch.arange(min(plan.batch_size, len(splits.train)))).to(device)
-    pair = halves(to_unit(few.images))
+    pair = few.halves()
     work = count_work(model, pair[0][:2])
     train = default_epoch(model)
     return {

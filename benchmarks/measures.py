@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from halfgen_lib.data import Splits, halves, load, split, to_unit
+from halfgen_lib.data import Splits, load, split
 
 from .contenders import BenchError, Contender, build, names, precision
 from .machine import peak_memory, seconds_of, spread, timed
@@ -122,7 +122,7 @@ def measure_inference(plan: Plan, splits: Splits, device: torch.device) -> Value
     """Return the completions a second of plain loop and ours: batch size -> contender -> spread."""
     few = Splits(*(3 * [splits.validation.select(torch.arange(plan.batch_size))]))
     both = {name: build(name, few, device, plan.batch_size) for name in ("plain", "ours")}
-    left = halves(to_unit(splits.train.images))[0].to(device)
+    left = splits.train.halves()[0].to(device)
     measured: Values = {}
     for size in plan.inference:
         rates: dict[str, list[float]] = {name: [] for name in both}

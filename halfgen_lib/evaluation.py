@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import Field
+from scipy import stats
 from torch import Tensor
 
-from .data import CLASS_NAMES, Images, halves, to_unit
+from .data import CLASS_NAMES, Images
+from .settings import Settings
 
 Scores = dict[str, np.ndarray]
 
@@ -126,29 +128,27 @@ def score(predict: Callable[[Tensor], Tensor], left: Tensor, right: Tensor) -> S
 
 def score_images(predict: Callable[[Tensor], Tensor], images: Images, given: str) -> Scores:
     """Return :func:`score` of whole images whose half ``given`` is known."""
-    return score(predict, *halves(to_unit(images.images), given))
+    return score(predict, *images.halves(given))
 
 
 def halves_mse(
     predict: Callable[[Tensor], Tensor], images: Images, given: str = "left"
 ) -> np.ndarray:
     """Return the mean squared error alone of each image: (N,) float64; see :func:`score`."""
-    left, right = halves(to_unit(images.images), given)
+    left, right = images.halves(given)
     return mse_per_image(predict(left).cpu(), right.cpu()).double().numpy()
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A mean with its 95 % bootstrap interval, over ``count`` images."""
+class Interval(Settings):
+    """A mean with its 95 % interval, over ``count`` images; read like the JSON that it becomes."""
 
     mean: float
     low: float
     high: float
-    count: int
+    count: Annotated[int, Field(ge=1)]
 
-    def as_dict(self) -> dict[str, float]:
-        """Return the four numbers by name."""
-        return {"mean": self.mean, "low": self.low, "high": self.high, "count": self.count}
+    def __getitem__(self, name: str) -> float:
+        return getattr(self, name)
 
 
 def bootstrap(values: np.ndarray, *, resamples: int = 2000, seed: int = 0) -> Interval:
@@ -168,14 +168,13 @@ def bootstrap(values: np.ndarray, *, resamples: int = 2000, seed: int = 0) -> In
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
         raise ValueError(f"a bootstrap needs one or more finite numbers; got shape {values.shape}")
-    random = np.random.default_rng(seed)
-    means = [
-        values[random.integers(len(values), size=(chunk, len(values)))].mean(1)
-        for chunk in np.diff(np.linspace(0, resamples, 21).astype(int))
-        if chunk
-    ]
-    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
-    return Interval(float(values.mean()), float(low), float(high), len(values))
+    low = high = mean = float(values.mean())
+    if len(values) > 1:  # scipy refuses a single value
+        found = stats.bootstrap(
+            (values,), np.mean, n_resamples=resamples, batch=100, method="percentile", rng=seed
+        )
+        low, high = map(float, found.confidence_interval)
+    return Interval(mean=mean, low=low, high=high, count=len(values))
 
 
 def summarise(scores: Scores, labels: np.ndarray) -> dict[str, Any]:
@@ -193,8 +192,8 @@ def summarise(scores: Scores, labels: np.ndarray) -> dict[str, Any]:
     def intervals(chosen: np.ndarray) -> dict[str, Any]:
         found = {name: bootstrap(values[chosen]) for name, values in scores.items()}
         mse = found["mse"]
-        found["psnr"] = Interval(*map(psnr, (mse.mean, mse.high, mse.low)), mse.count)
-        return {name: interval.as_dict() for name, interval in found.items()}
+        ends = {"mean": psnr(mse.mean), "low": psnr(mse.high), "high": psnr(mse.low)}
+        return found | {"psnr": Interval(**ends, count=mse.count)}
 
     return {
         "overall": intervals(np.ones(len(labels), dtype=bool)),

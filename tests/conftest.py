@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from halfgen_lib.config import RunConfig
-from halfgen_lib.data import halves, load, to_unit
+from halfgen_lib.data import load
 
 # two test processes share two cores, and the networks here are tiny: threads would only wait
 torch.set_num_threads(1)
@@ -42,13 +42,13 @@ def sample():
 @pytest.fixture(scope="session")
 def train(sample):
     """Left and right halves of the sample's training images, in [0, 1]."""
-    return halves(to_unit(sample.train.images))
+    return sample.train.halves()
 
 
 @pytest.fixture(scope="session")
 def test(sample):
     """Left and right halves of the sample's test images, in [0, 1]."""
-    return halves(to_unit(sample.test.images))
+    return sample.test.halves()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import torch
 from conftest import SMALL
 
 from halfgen_lib import training
-from halfgen_lib.data import Splits, batches, halves, split, to_unit
+from halfgen_lib.data import Splits, batches, split
 from halfgen_lib.files import write_atomic
 from halfgen_lib.models import build_model
 from halfgen_lib.objectives import LOSSES
@@ -30,7 +30,7 @@ def losses(run):
 def test_one_batch_can_be_learned_by_heart(sample):
     """A network that trains at all drives the error of a few images near zero."""
     images = sample.train.select(torch.arange(16))
-    left, right = halves(to_unit(images.images))
+    left, right = images.halves()
     torch.manual_seed(0)
     model = build_model("cae", {})
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
@@ -43,7 +43,7 @@ def test_one_batch_can_be_learned_by_heart(sample):
 
 def test_validation_mse_is_the_mean_over_all_pixels(sample):
     model = build_model("cae", {"features": [4], "hidden_dim": 8, "latent_dim": 2})
-    left, right = halves(to_unit(sample.test.images))
+    left, right = sample.test.halves()
     expected = (model.predict(left) - right).square().mean().item()
     assert training.validation_mse(model, sample.test, "left") == pytest.approx(expected, rel=1e-5)
 
@@ -58,7 +58,7 @@ def test_a_run_is_whole(tiny_config, sample):
     assert len(run.scores["mse"]) == len(sample.test)
     overall = run.metrics["overall"]["mse"]
     assert overall["mean"] == pytest.approx(run.scores["mse"].mean(), rel=1e-5)
-    left, right = halves(to_unit(sample.test.images))
+    left, right = sample.test.halves()
     again = (run.model().predict(left) - right).square().mean().item()
     assert again == pytest.approx(overall["mean"], rel=1e-5)
 
@@ -244,7 +244,7 @@ def test_config_json_can_be_read_by_anyone(tiny_config, sample):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_is_least_for_the_truth_and_trains(loss, tiny_config, sample):
-    _, right = halves(to_unit(sample.train.images))
+    _, right = sample.train.halves()
     assert LOSSES[loss](right, right) < LOSSES[loss]((right + 0.2).clamp(0, 1), right)
     run = fit(tiny_config(loss=loss, epochs=3), sample, quiet=True)
     assert run.history["train_loss"][-1] < run.history["train_loss"][0]

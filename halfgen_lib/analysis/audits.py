@@ -26,7 +26,7 @@ def class_intervals(values: np.ndarray, labels: np.ndarray) -> dict[str, dict[st
         labels: (N,) class numbers.
     """
     return {
-        name: bootstrap(values[labels == number]).as_dict()
+        name: bootstrap(values[labels == number])
         for number, name in enumerate(CLASS_NAMES)
         if (labels == number).any()
     }
@@ -72,8 +72,8 @@ def audit_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
         "quantiles": quantiles,
         **{
             name: {
-                "mse": bootstrap(mse[group]).as_dict(),
-                "less_class_mean": bootstrap((mse - class_mean[labels])[group]).as_dict(),
+                "mse": bootstrap(mse[group]),
+                "less_class_mean": bootstrap((mse - class_mean[labels])[group]),
             }
             for name, group in groups.items()
         },
@@ -106,8 +106,7 @@ def facing_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
         own = labels.numpy() == number
         groups = {"with": mse[own & facing], "against": mse[own & ~facing]}
         by_facing[name] = {
-            key: bootstrap(values).as_dict() if len(values) > 1 else None
-            for key, values in groups.items()
+            key: bootstrap(values) if len(values) > 1 else None for key, values in groups.items()
         } | {"share": float(facing[own].mean())}
     return {
         "run_id": run.run_id,
@@ -118,4 +117,4 @@ def facing_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
 
 
 def _by_class(mse: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    return class_intervals(mse, labels) | {"all": bootstrap(mse).as_dict()}
+    return class_intervals(mse, labels) | {"all": bootstrap(mse)}

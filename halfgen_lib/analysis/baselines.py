@@ -19,7 +19,7 @@ from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from ..data import IMAGE_SIZE, Images, halves, to_unit
+from ..data import IMAGE_SIZE, Images
 from ..evaluation import Interval, Scores, bootstrap, mse_per_image, score_images
 from ..models.base import HALF_SHAPE, check_left
 
@@ -322,7 +322,7 @@ def fit_baselines(train: Images, validation: Images, given: str = "left") -> dic
         validation: 1 image or more.
         given: the known side.
     """
-    fitted, chosen = (halves(to_unit(part.images), given) for part in (train, validation))
+    fitted, chosen = (part.halves(given) for part in (train, validation))
     return {name: kind().fit(*fitted).choose(*chosen) for name, kind in BASELINES.items()}
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..config import RunConfig
-from ..data import Dataset, Images, Splits, halves, load, split, stratified_order, to_unit
+from ..data import Dataset, Images, Splits, load, split, stratified_order
 from ..evaluation import bootstrap
 from ..models.cvae import CVAECompleter
 from ..runs import Run, default_runs_dir
@@ -25,7 +25,6 @@ from .donor import Donor
 from .floor import ensemble_floor
 from .generative import DRAWS, IMAGES, Predictor, generative_analysis
 from .published import publish
-from .scene import chosen_halves
 from .temperature import temperature_effect
 
 # the variant of each network, and what tables call it
@@ -128,7 +127,7 @@ def beyond_analysis(
     models = {name: run.model() for name, run in runs.items()}
     methods: dict[str, Predictor] = dict(fit_baselines(splits.train, splits.validation))
     # the k of lowest validation error is found already: a donor's mean is the k nearest's
-    methods["donor"] = Donor(methods["nearest"].value).fit(*halves(to_unit(splits.train.images)))
+    methods["donor"] = Donor(methods["nearest"].value).fit(*splits.train.halves())
     several = [run.model() for run in [*groups.values()][-1]] if groups else []
     ensemble = {"ensemble": Ensemble(several)} if several else {}
     unets = several or [models[name] for name in ("unet",) if name in models]
@@ -185,7 +184,7 @@ def ensembles(groups: Mapping[str, Sequence[Run]], splits: Splits) -> list[dict[
         ``validation`` and ``test`` images.
     """
     parts = {"validation": splits.validation, "test": splits.test}
-    pairs = {name: halves(to_unit(part.images)) for name, part in parts.items()}
+    pairs = {name: part.halves() for name, part in parts.items()}
     found = []
     for title, runs in groups.items():
         networks = {run.run_id: run.model().predict for run in runs}
@@ -201,12 +200,12 @@ def likelihood(model: CVAECompleter, test: Images, images: int) -> dict[str, Any
     grey values in [0, 1], so that they may be above 0.
     """
     generator = torch.Generator().manual_seed(0)
-    left, right = chosen_halves(test, stratified_order(test.labels, generator)[:images])
+    left, right = test.select(stratified_order(test.labels, generator)[:images]).halves()
     found = {}
     for codes in (1, CODES):
         parts = [
             model.log_likelihood(*pair, codes, generator)
             for pair in zip(left.split(500), right.split(500), strict=True)
         ]
-        found[str(codes)] = bootstrap((torch.cat(parts) / right[0].numel()).numpy()).as_dict()
+        found[str(codes)] = bootstrap((torch.cat(parts) / right[0].numel()).numpy())
     return {"nats_per_pixel": found}

@@ -185,7 +185,7 @@ def publish_classifier(
         "trained_on": "left halves" if half else "whole images",
         "features": FEATURES,
         "parameters": sum(p.numel() for p in network.parameters()),
-        "test_accuracy": {k: bootstrap(v.double().numpy()).as_dict() for k, v in right.items()},
+        "test_accuracy": {k: bootstrap(v.double().numpy()) for k, v in right.items()},
         "validation_accuracy": history,
         "seconds": round(seconds, 1),
         "settings": {

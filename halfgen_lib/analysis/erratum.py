@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..data import Dataset, halves, to_unit
+from ..data import Dataset
 from ..runs import Run
 
 HALF_PIXELS = 28 * 14
@@ -42,7 +42,7 @@ def erratum_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     """
     model = run.model()
     matrix, bias = affine_probe(model)
-    left, _ = halves(to_unit(dataset.test.images), run.config.given)
+    left, _ = dataset.test.halves(run.config.given)
     flat = left.double().flatten(1)
     affine = torch.sigmoid(flat @ matrix.T + bias)
     error = max(

@@ -69,8 +69,8 @@ def pair_variance(
     # least squares' value at 0 is a weighted sum of the k means, and so of each point's own values
     weights = np.linalg.pinv(np.stack([np.ones_like(squared), squared], axis=1))[0]
     return {
-        "nearest": bootstrap(half[:, 0]).as_dict(),
-        "extrapolated": bootstrap(half @ weights).as_dict(),
+        "nearest": bootstrap(half[:, 0]),
+        "extrapolated": bootstrap(half @ weights),
         "squared_distance": squared.tolist(),
         "half_difference": half.mean(0).tolist(),
     }
@@ -130,7 +130,7 @@ def residuals_floor(predict: Predict, images: Halves, pool: Halves) -> dict[str,
     """
     residuals = [flat_rows(right) - flat_rows(predict(left)) for left, right in (images, pool)]
     distance, nearest = _neighbours(flat_rows(images[0]), flat_rows(pool[0]))
-    error = bootstrap(np.square(residuals[0]).mean(1)).as_dict()
+    error = bootstrap(np.square(residuals[0]).mean(1))
     return {"mse": error, **pair_variance(*residuals, distance, nearest)}
 
 
@@ -159,8 +159,8 @@ def ensemble_floor(networks: Mapping[str, Predict], images: Halves) -> dict[str,
     errors = zip(("one", "all", "infinite"), mse_of_means(completed, right, sizes), strict=True)
     return {
         "count": len(networks),
-        "disagreement": bootstrap(spread(completed)).as_dict(),
-        **{name: bootstrap(values).as_dict() for name, values in errors},
+        "disagreement": bootstrap(spread(completed)),
+        **{name: bootstrap(values) for name, values in errors},
     }
 
 

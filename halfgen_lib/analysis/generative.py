@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import Dataset, Images, halves, join, to_unit
+from ..data import Dataset, Images, join
 from ..evaluation import bootstrap, first_of_each_class, seam_step
 from ..pixels import encode
 from . import floor, realism, sampling
@@ -126,8 +126,8 @@ def method_row(method: Predictor, scene: Scene, *, draws: int, seed: int) -> dic
         "draws": draws,
         **scores(drawn, scene),
         **set_measures(drawn, scene),
-        "best_of": [bootstrap(values).as_dict() for values in best],
-        "mean_of": [bootstrap(values).as_dict() for values in means],
+        "best_of": [bootstrap(values) for values in best],
+        "mean_of": [bootstrap(values) for values in means],
         "mean": {"count": MEAN_OF, **scores(mean, scene), **set_measures(mean, scene)},
         "coverage": coverage(drawn, scene, generator),
     }
@@ -142,7 +142,7 @@ def scores(drawn: Tensor, scene: Scene) -> dict[str, Any]:
         "diversity": sampling.diversity(drawn),
         "spread": sampling.spread(drawn),
     }
-    return {name: bootstrap(each).as_dict() for name, each in values.items()}
+    return {name: bootstrap(each) for name, each in values.items()}
 
 
 def set_measures(drawn: Tensor, scene: Scene) -> dict[str, Any]:
@@ -162,8 +162,8 @@ def set_measures(drawn: Tensor, scene: Scene) -> dict[str, Any]:
         "seam": torch.stack([*map(seam_step, left, drawn)]).mean(0).double().numpy(),
     }
     return {
-        "frechet": realism.frechet_interval(scene.reference, features).as_dict(),
-        **{name: bootstrap(each).as_dict() for name, each in values.items()},
+        "frechet": realism.frechet_interval(scene.reference, features),
+        **{name: bootstrap(each) for name, each in values.items()},
         "agreement": agreement(classes, scene.labels),
         "memorised": memorised(drawn[:SEARCHED], scene),
     }
@@ -176,7 +176,7 @@ def memorised(drawn: Tensor, scene: Scene) -> dict[str, Any]:
     return {
         "quantiles": {str(q): float(np.quantile(distance, q)) for q in QUANTILES},
         "true": {str(q): float(np.quantile(scene.true_distance, q)) for q in QUANTILES},
-        "below": bootstrap((distance < limit).mean(0)).as_dict(),
+        "below": bootstrap((distance < limit).mean(0)),
     }
 
 
@@ -188,7 +188,7 @@ def look_at(images: Tensor, classifier: Classifier) -> tuple[Tensor, Tensor]:
 
 def agreement(classes: Tensor, labels: Tensor) -> dict[str, float]:
     """Return how often classes (K, N) are the labels (N,): the mean over draws, then images."""
-    return bootstrap((classes == labels).double().mean(0).numpy()).as_dict()
+    return bootstrap((classes == labels).double().mean(0).numpy())
 
 
 def coverage(drawn: Tensor, scene: Scene, generator: torch.Generator) -> dict[str, Any]:
@@ -204,8 +204,8 @@ def coverage(drawn: Tensor, scene: Scene, generator: torch.Generator) -> dict[st
         # the ratio of two means, linearised: each image's pull on it
         pull = ratio + (part - ratio * open_pixels) / open_pixels.mean()
         found[str(level)] = {
-            "all": bootstrap(hits.mean(1)).as_dict(),
-            "unsettled": bootstrap(pull).as_dict(),
+            "all": bootstrap(hits.mean(1)),
+            "unsettled": bootstrap(pull),
         }
     return found
 
@@ -220,7 +220,7 @@ def examples(methods: Mapping[str, Predictor], test: Images, seed: int) -> dict[
         halves (:func:`pixels.decode`).
     """
     positions = first_of_each_class(test.labels.numpy(), 1)[:, 0]
-    left, right = halves(to_unit(test.images[positions]))
+    left, right = test.select(positions).halves()
     drawn = {
         name: method.sample(left, SHOWN, torch.Generator().manual_seed(seed))
         for name, method in methods.items()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import RunConfig
-from ..data import Dataset, halves, load, split, to_unit
+from ..data import Dataset, load, split
 from ..evaluation import first_of_each_class, score_images, summarise
 from ..pixels import decode as decode  # with what it reads: what examples hold
 from ..pixels import encode
@@ -96,12 +96,12 @@ def baselines_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     given, labels = run.config.given, dataset.test.labels.numpy()
     fitted = fit_baselines(splits.train, splits.validation, given)
     positions = first_of_each_class(labels, 1)[:, 0]
-    left, _ = halves(to_unit(dataset.test.images[positions]), given)
+    left, _ = dataset.test.select(positions).halves(given)
     methods, differences, pictures = {}, {}, {}
     for name, baseline in fitted.items():
         scores = score_images(baseline.predict, dataset.test, given)
         methods[name] = {**baseline.as_dict(), **summarise(scores, labels)}
-        differences[name] = paired_difference(scores["mse"], run.scores["mse"]).as_dict()
+        differences[name] = paired_difference(scores["mse"], run.scores["mse"])
         pictures[name] = encode(baseline.predict(left))
     methods["network"] = {"title": "autoencoder", **run.metrics}
     pictures["network"] = encode(run.model().predict(left))

@@ -79,7 +79,8 @@ def frechet_interval(
         truth = real[torch.from_numpy(random.integers(len(real), size=len(real)))]
         distances.append(frechet_distance(truth, one_each))
     low, high = np.percentile(distances, [2.5, 97.5]) - np.mean(distances)
-    return Interval(estimate, max(estimate + float(low), 0.0), estimate + float(high), size)
+    ends = {"low": max(estimate + float(low), 0.0), "high": estimate + float(high)}
+    return Interval(mean=estimate, **ends, count=size)
 
 
 def within(points: Tensor, support: Tensor, neighbours: int = NEIGHBOURS) -> np.ndarray:

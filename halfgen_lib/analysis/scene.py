@@ -9,7 +9,7 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
-from ..data import CLASS_NAMES, Dataset, Images, halves, split, stratified_order, to_unit
+from ..data import CLASS_NAMES, Dataset, split, stratified_order, to_unit
 from .baselines import flat_rows
 from .classifier import Classifier
 from .realism import nearest_rms
@@ -57,8 +57,8 @@ def make_scene(dataset: Dataset, classifier: Classifier, images: int, seed: int)
         part.select(stratified_order(part.labels, generator)[:images])
         for part in (splits.test, splits.validation)
     )
-    left, right = halves(to_unit(test.images))
-    train, validation = (halves(to_unit(part.images)) for part in (splits.train, splits.validation))
+    left, right = test.halves()
+    train, validation = (part.halves() for part in (splits.train, splits.validation))
     return Scene(
         left=left,
         right=right,
@@ -70,11 +70,6 @@ def make_scene(dataset: Dataset, classifier: Classifier, images: int, seed: int)
         true_distance=nearest_rms(right.flatten(1), train[1].flatten(1)),
         classifier=classifier,
     )
-
-
-def chosen_halves(images: Images, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the left and right halves (N, 1, 28, 14) of the images at N positions."""
-    return halves(to_unit(images.select(chosen).images))
 
 
 def unsettled(left: Tensor, train_left: Tensor, train_right: Tensor) -> np.ndarray:

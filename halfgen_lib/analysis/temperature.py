@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 
-from ..data import Splits, halves, join, stratified_order, to_unit
+from ..data import Splits, join, stratified_order, to_unit
 from ..models import build_model
 from ..models.residual_flow import ResidualFlowCompleter
 from . import sampling
 from .classifier import Classifier
 from .realism import frechet_distance
-from .scene import chosen_halves, unsettled
+from .scene import unsettled
 
 LEVEL = 0.9  # of the intervals
 
@@ -51,10 +51,11 @@ def temperature_effect(
     validation = splits.validation
     images = min(images, len(validation) // 2)
     order = stratified_order(validation.labels, torch.Generator().manual_seed(0))
-    left, right = chosen_halves(validation, order[:images])
-    reference = classifier.look(join(*chosen_halves(validation, order[images : 2 * images])))[0]
+    left, right = validation.select(order[:images]).halves()
+    others = validation.select(order[images : 2 * images])
+    reference = classifier.look(to_unit(others.images))[0]
     few_left, few_right = left[:covered], right[:covered]
-    open_pixels = unsettled(few_left, *halves(to_unit(splits.train.images)))
+    open_pixels = unsettled(few_left, *splits.train.halves())
 
     rows = []
     chosen = model.config

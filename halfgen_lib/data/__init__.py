@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self, get_args
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -68,9 +69,13 @@ class Images:
         """Return the same images on `device`."""
         return type(self)(self.images.to(device), self.labels.to(device))
 
-    def select(self, index: Tensor) -> Self:
+    def halves(self, given: str = "left") -> tuple[Tensor, Tensor]:
+        """Return the known and the unknown halves, (N, 1, 28, 14) in [0, 1]: see `halves`."""
+        return halves(to_unit(self.images), given)
+
+    def select(self, index: Tensor | np.ndarray) -> Self:
         """Return the images at `index`, int64 positions or a bool mask (N,), in that order."""
-        index = index.to(self.images.device)
+        index = torch.as_tensor(index, device=self.images.device)
         return type(self)(self.images[index], self.labels[index])
 
 

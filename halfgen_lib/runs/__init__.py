@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import BaseModel
 from safetensors.torch import load_file, save
 
 from ..config import RunConfig
@@ -49,8 +50,14 @@ def default_runs_dir() -> Path:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON, atomically; NaN and infinities are refused."""
-    write_atomic(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
+    """Write ``value`` as indented JSON, atomically; NaN and infinities are refused.
+
+    Args:
+        path: of the file.
+        value: plain values; pydantic's models, an interval say, as their fields.
+    """
+    text = json.dumps(value, indent=1, allow_nan=False, default=BaseModel.model_dump)
+    write_atomic(path, (text + "\n").encode())
 
 
 def read_json(path: Path, *, finite: bool = True) -> Any:

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from ..config import identity_hash
+from ..evaluation import Interval
 from ..files import write_atomic
 from ..models import build_model, revision
 from ..settings import Settings
@@ -38,15 +39,6 @@ class ResultsError(RuntimeError):
     """A results file that cannot be used."""
 
 
-class Score(Settings):
-    """A mean over test images with its 95 % bootstrap interval."""
-
-    mean: float
-    low: float
-    high: float
-    count: Annotated[int, Field(ge=1)]
-
-
 class ClassMeans(Settings):
     """The means over the test images of one class."""
 
@@ -59,8 +51,8 @@ class TestScores(Settings):
 
     __test__ = False  # pytest would take it for a test
 
-    mse: Score
-    ssim: Score
+    mse: Interval
+    ssim: Interval
     psnr: float
     seam: float
     seam_true: float

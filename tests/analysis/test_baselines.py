@@ -19,7 +19,7 @@ from halfgen_lib.analysis.baselines import (
     paired_difference,
     score_baselines,
 )
-from halfgen_lib.data import halves, to_unit
+from halfgen_lib.data import halves
 from halfgen_lib.evaluation import mse_per_image, summarise
 
 every = pytest.mark.parametrize("kind", BASELINES.values(), ids=BASELINES)
@@ -214,8 +214,8 @@ def test_fitting_sees_training_images_and_choosing_validation_images(sample, mon
     validation = sample.train.select(torch.arange(150, 200))
     train = sample.train.select(torch.arange(150))
     fit_baselines(train, validation, "top")
-    assert torch.equal(seen["fit"][0], halves(to_unit(train.images), "top")[1])
-    assert torch.equal(seen["choose"][0], halves(to_unit(validation.images), "top")[1])
+    assert torch.equal(seen["fit"][0], train.halves("top")[1])
+    assert torch.equal(seen["choose"][0], validation.halves("top")[1])
 
 
 def test_scores_come_in_the_table_s_order_and_are_ready_for_json(sample):
@@ -249,7 +249,7 @@ def test_pairing_finds_a_small_difference_between_images_of_very_different_error
 
 def test_equal_errors_give_an_interval_of_zero_and_others_cannot_be_paired():
     errors = np.linspace(0, 1, 50)
-    assert paired_difference(errors, errors).as_dict() == {
+    assert paired_difference(errors, errors).model_dump() == {
         "mean": 0.0,
         "low": 0.0,
         "high": 0.0,

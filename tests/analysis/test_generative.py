@@ -24,7 +24,7 @@ class Truth:
     title = "truth"
 
     def __init__(self, dataset):
-        self.left, self.right = halves(to_unit(dataset.test.images))
+        self.left, self.right = dataset.test.halves()
 
     def predict(self, left):
         """Look the left halves up."""
@@ -105,7 +105,7 @@ def test_coverage_is_of_unsettled_pixels_too(made):
 
 
 def test_unsettled_pixels_differ_between_near_images(sample, generator):
-    left, right = halves(to_unit(sample.train.images))
+    left, right = sample.train.halves()
     right = right.clone()
     right[..., :7] = 0
     found = scene.unsettled(left[:10], left, right).reshape(10, 28, 14)

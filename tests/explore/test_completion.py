@@ -41,7 +41,7 @@ def published(tiny_config, sample, tmp_path, monkeypatch):
 
 
 def reference(sample):
-    left, right = halves(to_unit(sample.train.images))
+    left, right = sample.train.halves()
     return Mirror().fit(left, right)
 
 

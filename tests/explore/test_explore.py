@@ -160,7 +160,7 @@ def test_models_are_the_published_ones_and_the_last_run(tiny_config, sample, tmp
         "cae": "left",
         other.run_id: "top",
     }
-    left, _ = halves(to_unit(sample.test.images))
+    left, _ = sample.test.halves()
     found = Explorer(sample.test, models)
     shown, trained = found.model("cae").predict(left), run.model().predict(left)
     assert torch.allclose(shown, trained, atol=1e-3)  # what is published is in half precision

@@ -6,7 +6,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from halfgen_lib import models
-from halfgen_lib.data import halves, to_unit
 from halfgen_lib.models import build_model, model_settings, strips
 from halfgen_lib.models.base import check_left, stages
 from halfgen_lib.models.cae import (
@@ -264,7 +263,7 @@ def test_fast_and_plain_paths_train_alike(dtype, optimizer, tolerance, sample, m
 
     Adam in float64: it divides by the size of gradients, which makes much of float32's rounding.
     """
-    left, right = (half.to(dtype) for half in halves(to_unit(sample.train.images)))
+    left, right = (half.to(dtype) for half in sample.train.halves())
 
     def losses():
         torch.manual_seed(0)

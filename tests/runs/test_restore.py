@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from halfgen_lib import evaluation
-from halfgen_lib.data import halves, to_unit
 from halfgen_lib.runs import RunError, choose_run, restore
 from halfgen_lib.runs.record import record_of
 from halfgen_lib.runs.restore import origin, restore_run, shown_run
@@ -44,7 +43,7 @@ def test_a_restored_run_is_the_one_that_was_published(run, published, runs_dir, 
     assert restored.config == run.config.model_copy(
         update={"model_settings": run.record["identity"]["model_settings"]}
     )
-    left, _ = halves(to_unit(sample.test.images))
+    left, _ = sample.test.halves()
     ours, theirs = (each.model().predict(left) for each in (restored, run))
     assert torch.allclose(ours, theirs, atol=HALF)
     assert np.allclose(restored.scores["ssim"], run.scores["ssim"], atol=HALF)

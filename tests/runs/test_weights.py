@@ -7,7 +7,6 @@ import torch
 
 from halfgen_lib import cli
 from halfgen_lib.config import RunConfig
-from halfgen_lib.data import halves, to_unit
 from halfgen_lib.runs import Run, RunError, sealed, weights
 from halfgen_lib.runs.weights import (
     WeightsError,
@@ -33,7 +32,7 @@ def folder(tmp_path, monkeypatch):
 def test_what_is_published_is_what_the_run_trained(run, folder, sample):
     path = publish_weights(run, "small")
     assert path == folder / "small.safetensors" and weights_dir() == folder
-    left, _ = halves(to_unit(sample.test.images))
+    left, _ = sample.test.halves()
     model = load_weights("small")
     assert torch.allclose(model.predict(left), run.model().predict(left), atol=2e-3)
     trained = run.model().state_dict()
