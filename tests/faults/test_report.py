@@ -39,7 +39,7 @@ LONG = ["-p", "data", "sample", "-p", "epochs", "10000", *TINY, "--execution-tim
 
 def command(root, arguments):
     code = (
-        "import sys; from pathlib import Path; from halfgen_lib import cli, pipeline\n"
+        "import sys; from pathlib import Path; from halfgen_lib import cli, report as pipeline\n"
         "pipeline.project_root = lambda: Path(sys.argv[1])\n"
         "sys.exit(cli.main(['report', *sys.argv[2:]]))"
     )

@@ -71,7 +71,7 @@ def test_cache_is_used_again_and_a_damaged_file_is_replaced(cache, monkeypatch):
 
 def test_processes_at_once_and_apart_make_the_same_bytes(tmp_path):
     script = (
-        "import hashlib; from halfgen_lib import fonts\n"
+        "import hashlib; from halfgen_lib.paper import fonts\n"
         "fonts.PAGE_FACES = {k: v for k, v in fonts.PAGE_FACES.items() if 'Italic' in k}\n"
         "print(hashlib.sha256(fonts.font_faces().encode()).hexdigest())"
     )

@@ -37,7 +37,7 @@ class Parameters(Settings):
 
 IMPORTS = """from typing import Literal
 from pydantic import Field, model_validator
-from halfgen_lib.parameters import read_parameters
+from halfgen_lib.paper.parameters import read_parameters
 from halfgen_lib.settings import Settings
 """
 # read here, once: two threads that parse Python at once break it (CPython 3.11, issue 106905)
