@@ -15,8 +15,7 @@ from halfgen_lib.config import RunConfig
 from halfgen_lib.data import Images, batches, halves, to_unit
 from halfgen_lib.models import build_model, cae
 from halfgen_lib.models.cae import ConvAutoencoder
-from halfgen_lib.objectives import LOSSES, build_optimizer
-from halfgen_lib.training import train_epoch
+from halfgen_lib.training import LOSSES, build_optimizer, train_epoch
 
 from .machine import seconds_of, spread
 from .work import count_work
@@ -92,8 +91,7 @@ def cost_of_pixels(
 def default_epoch(model: ConvAutoencoder) -> Callable[[Pairs], float]:
     """Return the library's epoch over given pairs, with the default recipe."""
     config = RunConfig()
-    rule = (config.learning_rate, config.weight_decay, config.momentum)
-    optimizer = build_optimizer(config.optimizer, model.parameters(), *rule)
+    optimizer = build_optimizer(config, model.parameters())
     loss_function = partial(model.loss, criterion=LOSSES[config.loss])
     return lambda pairs: train_epoch(model, pairs, loss_function, optimizer)
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import math
-import os
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,15 +14,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm.auto import tqdm
 
 from .config import RunConfig
 from .data import Dataset, Images, Splits, batches, load, split
-from .evaluation import score_images, summarise
-from .models import build_model, revision
-from .objectives import LOSSES, build_optimizer
-from .runs import Run, RunError, default_runs_dir, write_atomic, write_json
-from .runs.provenance import device_name, now, provenance
+from .evaluation import structural_similarity
+from .models import build_model
+from .runs import Run, default_runs_dir
+from .runs.checkpoint import begin, finish, save_epoch, truthful
+from .runs.provenance import choose_device, device_name
 
 EVALUATION_BATCH = 2000
 
@@ -35,17 +30,40 @@ class TrainingError(RuntimeError):
     """Training cannot go on."""
 
 
-def choose_device(name: str = "auto") -> torch.device:
-    """Return the device to compute on; ``auto`` takes a GPU where there is one.
+# ---- what training minimises, and the rule of the gradient step
 
-    Raises:
-        ValueError: if the device asked for is not there.
-    """
-    there = [("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())]
-    kinds = [kind for kind, is_there in there if is_there] + ["cpu"]
-    if name != "auto" and name not in kinds:
-        raise ValueError(f"device {name!r} is not there; this machine has: {', '.join(kinds)}")
-    return torch.device(kinds[0] if name == "auto" else name)
+
+def mse_and_ssim(completed: Tensor, right: Tensor) -> Tensor:
+    """Return MSE + (1 - SSIM) of right halves (N, 1, 28, 14), SSIM as in Wang et al. 2004."""
+    return F.mse_loss(completed, right) + 1 - structural_similarity(completed, right)
+
+
+# whatever training minimises, the validation loss is the mean squared error
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": F.mse_loss,
+    "l1": F.l1_loss,
+    "huber": partial(F.huber_loss, delta=0.1),  # quadratic up to a tenth of the grey range
+    "bce": F.binary_cross_entropy,
+    "mse_ssim": mse_and_ssim,
+}
+
+
+def build_optimizer(config: RunConfig, weights: Iterable[Tensor]) -> torch.optim.Optimizer:
+    """Return the rule of the gradient step; ``momentum`` is SGD's, or Adam's first beta."""
+    common = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    betas = (config.momentum, 0.999)
+    match config.optimizer:  # fused: one pass over the weights
+        case "adam":
+            return torch.optim.Adam(weights, **common, betas=betas, fused=True)
+        case "adamw":
+            return torch.optim.AdamW(weights, **common, betas=betas, fused=True)
+        case "rmsprop":
+            return torch.optim.RMSprop(weights, **common)
+        case _:
+            return torch.optim.SGD(weights, **common, momentum=config.momentum, fused=True)
+
+
+# ---- an epoch
 
 
 def train_epoch(
@@ -99,13 +117,7 @@ class Trainer:
         torch.manual_seed(config.seed)  # weights and dropout; `fit` restores the old state
         self.model = build_model(config.model, config.model_settings).to(device)
         self.order = torch.Generator().manual_seed(config.seed)
-        self.optimizer = build_optimizer(
-            config.optimizer,
-            self.model.parameters(),
-            config.learning_rate,
-            config.weight_decay,
-            config.momentum,
-        )
+        self.optimizer = build_optimizer(config, self.model.parameters())
         self.scheduler = self._scheduler()
         self.averaged = None
         if config.ema:
@@ -118,8 +130,9 @@ class Trainer:
     def _scheduler(self) -> ReduceLROnPlateau | OneCycleLR:
         config = self.config
         if config.schedule == "plateau":
+            patience = config.plateau_epochs - 1
             return ReduceLROnPlateau(
-                self.optimizer, factor=config.plateau_factor, patience=config.plateau_epochs - 1
+                self.optimizer, factor=config.plateau_factor, patience=patience
             )
         steps = config.epochs * math.ceil(len(self.train) / config.batch_size)
         return OneCycleLR(
@@ -152,17 +165,10 @@ class Trainer:
         """
         start, config = time.perf_counter(), self.config
         epoch, lr = len(self.history) + 1, self.optimizer.param_groups[0]["lr"]
-        pairs = batches(
-            self.train,
-            config.batch_size,
-            self.order,
-            given=config.given,
-            flip=config.flip,
-            shift=config.shift,
-        )
-        train_loss = train_epoch(
-            self.model, pairs, self.loss_function, self.optimizer, self._after_step
-        )
+        options = {"given": config.given, "flip": config.flip, "shift": config.shift}
+        pairs = batches(self.train, config.batch_size, self.order, **options)
+        step = (self.loss_function, self.optimizer, self._after_step)
+        train_loss = train_epoch(self.model, pairs, *step)
         val_loss = validation_mse(self.evaluated, self.validation, config.given)
         if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
             raise TrainingError(
@@ -174,25 +180,23 @@ class Trainer:
         lowest = min((row["val_loss"] for row in self.history), default=math.inf)
         if config.keep == "last" or val_loss < lowest:
             self.kept = {k: v.detach().clone() for k, v in self.evaluated.state_dict().items()}
-        row = {
-            "epoch": epoch,
-            "train_loss": train_loss,
-            "val_loss": val_loss,
-            "lr": lr,
-            "seconds": round(time.perf_counter() - start, 3),
-        }
-        self.history.append(row)
-        return row
+        losses = {"train_loss": train_loss, "val_loss": val_loss}
+        seconds = round(time.perf_counter() - start, 3)
+        self.history.append({"epoch": epoch, **losses, "lr": lr, "seconds": seconds})
+        return self.history[-1]
+
+    @property
+    def _parts(self) -> dict[str, Any]:
+        """What brings its own state."""
+        parts = {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler}
+        return parts | ({"averaged": self.averaged} if self.averaged else {})
 
     def state(self) -> dict[str, Any]:
         """Return all that the next epoch depends on."""
         return {
             "config_hash": self.config.hash(),
-            "model": self.model.state_dict(),
+            **{name: part.state_dict() for name, part in self._parts.items()},
             "kept": self.kept,
-            "averaged": self.averaged.state_dict() if self.averaged else None,
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict(),
             "order": self.order.get_state(),
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
@@ -207,15 +211,12 @@ class Trainer:
         """
         if state["config_hash"] != self.config.hash():
             raise RuntimeError(f"it belongs to configuration {state['config_hash']}")
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
+        for name, part in self._parts.items():
+            part.load_state_dict(state[name])
         self.order.set_state(state["order"].cpu())
         torch.set_rng_state(state["rng"].cpu())
         if self.device.type == "cuda" and state["cuda_rng"] is not None:
             torch.cuda.set_rng_state(state["cuda_rng"].cpu())
-        if self.averaged:
-            self.averaged.load_state_dict(state["averaged"])
         self.kept, self.history = state["kept"], state["history"]
 
 
@@ -226,6 +227,9 @@ def _average(averages: list[Tensor], weights: list[Tensor], count: Tensor, decay
     """
     decay = min(decay, (1 + int(count)) / (10 + int(count)))
     get_ema_multi_avg_fn(decay)(averages, weights, count)
+
+
+# ---- a run
 
 
 def fit(
@@ -244,7 +248,7 @@ def fit(
         config: what to do.
         dataset: the images; loaded if not given.
         runs_dir: where run directories lie; :func:`runs.default_runs_dir` if not given.
-        quiet: print nothing and show no progress.
+        quiet: print nothing; otherwise a line for each epoch.
 
     Raises:
         TrainingError: if a loss is not finite.
@@ -252,7 +256,7 @@ def fit(
         DataError: if the images cannot be had.
         ValueError: if there is no such device, or fewer training images than asked for.
     """
-    say = (lambda *_: None) if quiet else print
+    say = (lambda *_: None) if quiet else partial(print, flush=True)
     run = Run((runs_dir or default_runs_dir()) / config.run_id)
     if run.is_finished:
         say(f"{run.run_id} is finished already and is used as it is")
@@ -266,102 +270,18 @@ def fit(
         if run.is_finished:  # by another process, since we looked
             return run
         trainer = Trainer(config, splits, device)
-        _open(run, trainer, dataset, say)
-        with _truthful(run, trainer, say), _Progress(trainer, quiet) as progress:
+        begin(run, trainer, dataset, say)
+        with truthful(run, trainer, say):
             while len(trainer.history) < config.epochs:
-                progress.show(trainer.run_epoch())
-                _save_epoch(run, trainer)
-            _finish(run, trainer, splits.test)
+                say(_line(trainer.run_epoch(), config.epochs))
+                save_epoch(run, trainer)
+            finish(run, trainer, splits.test)
     return run
 
 
-def _open(run: Run, trainer: Trainer, dataset: Dataset, say: Callable[..., None]) -> None:
-    """Take up an unfinished run, or lay the first file of a new one."""
-    resume = run.directory / "resume.pt"
-    if not resume.exists():
-        config = trainer.config
-        record = {
-            "config": config.model_dump(mode="json"),
-            "identity": config.identity(),
-            "revision": revision(config.model),
-            **provenance(trainer.device, dataset.sha256),
-        }
-        write_json(run.directory / "config.json", record)
-        return
-    try:
-        trainer.load_state(torch.load(resume, map_location=trainer.device, weights_only=True))
-    except Exception as error:
-        raise RunError(
-            f"{resume} cannot be used ({error}); remove it to train {run.run_id} from the start"
-        ) from error
-    say(f"resuming {run.run_id} after epoch {len(trainer.history)} of {trainer.config.epochs}")
-
-
-class _Progress:
-    """A bar where a person looks on, a line for each epoch where a log is kept, or nothing."""
-
-    def __init__(self, trainer: Trainer, quiet: bool):
-        looked_at = {"JPY_SESSION_NAME", "VSCODE_PID"} & set(os.environ) or sys.stderr.isatty()
-        self.lines = not quiet and not looked_at
-        self.total = trainer.config.epochs
-        self.bar = tqdm(
-            total=self.total,
-            initial=len(trainer.history),
-            unit="epoch",
-            disable=quiet or not looked_at,
-        )
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
-
-    def show(self, row: dict[str, float]) -> None:
-        """Show the line of the history that has just been made."""
-        train, val = f"{row['train_loss']:.4f}", f"{row['val_loss']:.4f}"
-        self.bar.set_postfix(train=train, validation=val, lr=f"{row['lr']:.2g}", refresh=False)
-        self.bar.update()
-        if self.lines:
-            print(
-                f"epoch {row['epoch']:>3}/{self.total}  train {train}  validation {val}"
-                f"  lr {row['lr']:.2g}  {row['seconds']:.1f} s",
-                flush=True,
-            )
-
-
-@contextmanager
-def _truthful(run: Run, trainer: Trainer, say: Callable[..., None]) -> Iterator[None]:
-    """Keep ``status.json`` true however the block ends."""
-    run.write_status("running", epoch=len(trainer.history))
-    try:
-        yield
-    except KeyboardInterrupt:
-        run.write_status("interrupted", epoch=len(run.history["epoch"]))
-        say(f"interrupted; the next start resumes after epoch {len(run.history['epoch'])}")
-        raise
-    except BaseException as error:
-        run.write_status("failed", message=f"{type(error).__name__}: {error}")
-        raise
-
-
-def _save_epoch(run: Run, trainer: Trainer) -> None:
-    """Write what a later start resumes from: ``resume.pt`` decides, the others can be remade."""
-    content = io.BytesIO()
-    torch.save(trainer.state(), content)
-    write_atomic(run.directory / "resume.pt", content.getvalue())
-    run.write_history(trainer.history)
-    run.write_status("running", epoch=len(trainer.history))
-
-
-def _finish(run: Run, trainer: Trainer, test: Images) -> None:
-    """Score the kept weights on the test set, once, and only then call it finished."""
-    run.write_history(trainer.history)
-    run.write_weights("last", trainer.evaluated.state_dict())
-    run.write_weights("model", trainer.kept)
-    trainer.model.load_state_dict(trainer.kept)
-    scores = score_images(trainer.model.predict, test, trainer.config.given)
-    run.write_scores(scores)
-    write_json(run.directory / "metrics.json", summarise(scores, test.labels.cpu().numpy()))
-    run.write_status("finished", epoch=len(trainer.history), finished=now())
-    (run.directory / "resume.pt").unlink(missing_ok=True)
+def _line(row: dict[str, float], epochs: int) -> str:
+    """Return a line of the history in words, with the time that the epochs to come may take."""
+    losses = f"train {row['train_loss']:.4f}  validation {row['val_loss']:.4f}"
+    left = row["seconds"] * (epochs - row["epoch"])
+    time = f"{row['seconds']:.1f} s, about {left:.0f} s left"
+    return f"epoch {row['epoch']:>3}/{epochs}  {losses}  lr {row['lr']:.2g}  {time}"

@@ -26,6 +26,23 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device to compute on; ``auto`` takes a GPU where there is one.
+
+    Raises:
+        ValueError: if the device asked for is not there.
+    """
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    kinds = [kind for kind, is_there in there.items() if is_there]
+    if name not in ("auto", *kinds):
+        raise ValueError(f"device {name!r} is not there; this machine has: {', '.join(kinds)}")
+    return torch.device(kinds[0] if name == "auto" else name)
+
+
 def device_name(device: torch.device) -> str:
     """Return what a person calls the device."""
     if device.type == "cuda":

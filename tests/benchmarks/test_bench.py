@@ -23,10 +23,9 @@ from halfgen_lib.figures import bench_tables as tables
 from halfgen_lib.figures.bench import cost_figure
 from halfgen_lib.models import build_model
 from halfgen_lib.models.cae import conv_output_size, same_padding
-from halfgen_lib.objectives import LOSSES, build_optimizer
 from halfgen_lib.runs import read_json, write_json
 from halfgen_lib.runs.provenance import project_root
-from halfgen_lib.training import Trainer, train_epoch
+from halfgen_lib.training import LOSSES, Trainer, build_optimizer, train_epoch
 
 CPU = torch.device("cpu")
 ROOT = project_root()
@@ -118,7 +117,7 @@ def test_in_float64_fast_and_plain_steps_are_the_same():
     copy_weights(model, network)
     plain = module.train_epoch(network, pairs, plain_adam(network), CPU)
     loss = recording(partial(model.loss, criterion=LOSSES["mse"]), fast)
-    train_epoch(model, pairs, loss, build_optimizer("adam", model.parameters(), 1e-3, 0.0, 0.9))
+    train_epoch(model, pairs, loss, build_optimizer(RunConfig(), model.parameters()))
     assert [loss.item() for loss in fast] == pytest.approx(plain, rel=1e-10)
 
 
