@@ -18,7 +18,7 @@ report: .venv/.installed  ## train, run the notebooks, render the report (HTML a
 	$(BIN)/halfgen report $(PARAMS)
 
 publish-report: .venv/.installed  ## render the report, keep it in report/published, renew the README
-	$(BIN)/python -m halfgen_lib.published_report
+	$(BIN)/python scripts/publish_report.py
 	$(BIN)/python scripts/draw_readme_pictures.py
 	$(BIN)/python scripts/write_readme.py
 

@@ -22,8 +22,6 @@ Scores = dict[str, np.ndarray]
 
 SEED_REPORT_MSE = 0.0273  # Erkol (2023), section 5: where both losses converge, by epoch 17
 
-SCORES = ("mse", "ssim", "seam", "seam_true")
-
 
 def mse_per_image(completed: Tensor, right: Tensor) -> Tensor:
     """Return the mean squared error of each half over its pixels: the seed's equation (3).
@@ -76,17 +74,13 @@ def ssim_per_image(left: Tensor, completed: Tensor, right: Tensor) -> Tensor:
     Returns:
         (N,) in [-1, 1].
     """
-    values = [left.new_empty(0)]
-    for known, predicted, truth in zip(
-        *(half.split(1000) if len(half) else () for half in (left, completed, right)), strict=True
-    ):
-        _, similarity = structural_similarity(
-            torch.cat((known, predicted), dim=3),
-            torch.cat((known, truth), dim=3),
-            reduction="none",
-            return_full_image=True,
-        )
-        values.append(similarity[..., known.shape[3] :].flatten(1).mean(1))
+    if not len(left):
+        return left.new_empty(0)
+    values, width = [], left.shape[3]
+    for known, *both in zip(*(half.split(1000) for half in (left, completed, right)), strict=True):
+        wholes = (torch.cat((known, half), dim=3) for half in both)
+        _, similarity = structural_similarity(*wholes, reduction="none", return_full_image=True)
+        values.append(similarity[..., width:].flatten(1).mean(1))
     return torch.cat(values)
 
 
@@ -105,36 +99,34 @@ def seam_step(left: Tensor, right: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def score(predict: Callable[[Tensor], Tensor], left: Tensor, right: Tensor) -> Scores:
+def score_images(
+    predict: Callable[[Tensor], Tensor], images: Images, given: str = "left"
+) -> Scores:
     """Return every score of every image.
 
     Args:
         predict: maps left halves (N, 1, 28, 14) to right halves of that shape, all in [0, 1].
-        left, right: (N, 1, 28, 14) in [0, 1].
+        images: N images.
+        given: the known side.
 
     Returns:
-        ``mse``, ``ssim``, ``seam`` (of the completion) and ``seam_true``,
-        each (N,) float64.
+        ``mse``, ``ssim``, ``seam`` (of the completion) and ``seam_true``, each (N,) float64.
     """
-    completed = predict(left).cpu()
-    left, right = left.cpu(), right.cpu()
-    return {
-        "mse": mse_per_image(completed, right).double().numpy(),
-        "ssim": ssim_per_image(left, completed, right).double().numpy(),
-        "seam": seam_step(left, completed).double().numpy(),
-        "seam_true": seam_step(left, right).double().numpy(),
+    left, right = images.halves(given)
+    completed, left, right = predict(left).cpu(), left.cpu(), right.cpu()
+    scores = {
+        "mse": mse_per_image(completed, right),
+        "ssim": ssim_per_image(left, completed, right),
+        "seam": seam_step(left, completed),
+        "seam_true": seam_step(left, right),
     }
-
-
-def score_images(predict: Callable[[Tensor], Tensor], images: Images, given: str) -> Scores:
-    """Return :func:`score` of whole images whose half ``given`` is known."""
-    return score(predict, *images.halves(given))
+    return {name: values.double().numpy() for name, values in scores.items()}
 
 
 def halves_mse(
     predict: Callable[[Tensor], Tensor], images: Images, given: str = "left"
 ) -> np.ndarray:
-    """Return the mean squared error alone of each image: (N,) float64; see :func:`score`."""
+    """Return the mean squared error alone of each image, (N,) float64: :func:`score_images`."""
     left, right = images.halves(given)
     return mse_per_image(predict(left).cpu(), right.cpu()).double().numpy()
 
@@ -189,20 +181,15 @@ def summarise(scores: Scores, labels: np.ndarray) -> dict[str, Any]:
         with ``psnr`` (dB), which is that of the mean error, not the mean of the images' PSNR.
     """
 
-    def intervals(chosen: np.ndarray) -> dict[str, Any]:
+    def intervals(chosen: np.ndarray) -> dict[str, Interval]:
         found = {name: bootstrap(values[chosen]) for name, values in scores.items()}
         mse = found["mse"]
         ends = {"mean": psnr(mse.mean), "low": psnr(mse.high), "high": psnr(mse.low)}
         return found | {"psnr": Interval(**ends, count=mse.count)}
 
-    return {
-        "overall": intervals(np.ones(len(labels), dtype=bool)),
-        "per_class": {
-            name: intervals(labels == number)
-            for number, name in enumerate(CLASS_NAMES)
-            if (labels == number).any()
-        },
-    }
+    groups = {name: labels == number for number, name in enumerate(CLASS_NAMES)}
+    per_class = {name: intervals(own) for name, own in groups.items() if own.any()}
+    return {"overall": intervals(np.full(len(labels), True)), "per_class": per_class}
 
 
 def first_of_each_class(labels: np.ndarray, count: int) -> np.ndarray:

@@ -1,4 +1,8 @@
-"""Run the notebooks headless and make the report of what they found."""
+"""Run the notebooks headless and make the report of what they found.
+
+A step's result takes its place only when it is whole; the result before it is set aside until then,
+and one that was made from just the same is taken back.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,13 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
-from importlib.metadata import distributions
+from collections.abc import Iterable, Iterator
+from importlib.metadata import requires, version
 from pathlib import Path
 
 from .files import write_atomic
@@ -29,6 +34,9 @@ class PipelineError(RuntimeError):
     """A step of the pipeline failed; nothing after it was done."""
 
 
+# ---- one step
+
+
 def run_notebook(source: Path, target: Path, arguments: list[str]) -> None:
     """Run a notebook with papermill, show what it prints, and put the result at ``target``.
 
@@ -43,22 +51,58 @@ def run_notebook(source: Path, target: Path, arguments: list[str]) -> None:
     Raises:
         PipelineError: if papermill fails; the message says what is left and where.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    earlier, unfinished = set_aside(target), _unfinished(target)
-    unfinished.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "papermill", str(source), str(unfinished)]
-    command += ["--cwd", str(source.parent), "--no-progress-bar", "--log-level", "ERROR"]
-    command += ["--stdout-file", "-", *arguments]
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    try:
+    with _replacing(target) as unfinished:
+        command = [sys.executable, "-m", "papermill", str(source), str(unfinished)]
+        command += ["--cwd", str(source.parent), "--no-progress-bar", "--log-level", "ERROR"]
+        command += ["--stdout-file", "-", *arguments]
+        environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
         result = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
-    except BaseException:  # we are stopped: papermill is killed, maybe as it was writing
+        if result.returncode:
+            sys.stderr.write(result.stderr)
+            code = f"papermill's exit code {result.returncode}"
+            raise PipelineError(f"{source.name} failed ({code})")
+
+
+def export(notebook: Path, kind: str, target: Path) -> None:
+    """Render an executed notebook.
+
+    Args:
+        notebook: the executed notebook.
+        kind: ``"html"`` or ``"pdf"``.
+        target: the file to write.
+
+    Raises:
+        PipelineError: if the exporter refuses the notebook: a dangling reference, say.
+    """
+    with _replacing(target) as unfinished:
+        command = [sys.executable, "-m", "jupyter", "nbconvert", "--to", FORMATS[kind]]
+        command += ["--log-level", "ERROR", "--output-dir", str(target.parent)]
+        command += ["--output", unfinished.stem, str(notebook)]
+        result = subprocess.run(command, capture_output=True, text=True)
+        if result.returncode or not unfinished.is_file():
+            raise PipelineError(f"{target.name} could not be made:\n{result.stderr[-3000:]}")
+
+
+@contextlib.contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """Give a place to make a result at; it takes that of ``target`` when the block has ended well.
+
+    Raises:
+        PipelineError: the block's own, with what it left and what was kept.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    earlier = set_aside(target)
+    unfinished = target.with_name(f".{target.stem}.unfinished{target.suffix}")
+    unfinished.unlink(missing_ok=True)
+    try:
+        yield unfinished
+    except BaseException as error:  # we may be stopped, and papermill killed as it was writing
         _drop_if_cut_off(unfinished)
-        raise
-    if result.returncode:
-        sys.stderr.write(result.stderr)
-        why = f"{source.name} failed (papermill's exit code {result.returncode})"
-        raise PipelineError(f"{why}{_left_behind(unfinished, earlier)}")
+        if not isinstance(error, PipelineError):
+            raise
+        came = f"; how far it came is in {unfinished}" if unfinished.is_file() else ""
+        kept = f"; the result before it was kept as {earlier}" if earlier.is_file() else ""
+        raise PipelineError(f"{error}{came}{kept}") from None
     os.replace(unfinished, target)
     earlier.unlink(missing_ok=True)
 
@@ -76,31 +120,21 @@ def set_aside(target: Path) -> Path:
     return earlier
 
 
-def _unfinished(target: Path) -> Path:
-    """Return where a result is made that is not whole yet."""
-    return target.with_name(f".{target.stem}.unfinished{target.suffix}")
-
-
 def _drop_if_cut_off(unfinished: Path) -> None:
-    """Remove a notebook whose writing ended midway, on a full disk or by a kill: it says nothing.
-
-    An empty file and no file are no JSON either.
-    """
+    """Remove what is no whole notebook: its writing ended midway, and it says nothing."""
     try:
         json.loads(unfinished.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         unfinished.unlink(missing_ok=True)
 
 
-def _left_behind(unfinished: Path, earlier: Path) -> str:
-    """Say what a failed step has left."""
-    _drop_if_cut_off(unfinished)
-    said = f"; how far it came is in {unfinished}" if unfinished.is_file() else ""
-    return said + (f"; the result before it was kept as {earlier}" if earlier.is_file() else "")
+# ---- what a result was made from
 
 
 def fingerprint(source: Path, arguments: list[str], inputs: Iterable[Path]) -> str:
     """Return a hash of all that a step's result depends on.
+
+    What else is installed beside the libraries that halfgen itself asks for has no part in it.
 
     Args:
         source: the notebook.
@@ -108,7 +142,8 @@ def fingerprint(source: Path, arguments: list[str], inputs: Iterable[Path]) -> s
         inputs: files that it reads, besides the library's own.
     """
     library = sorted(f for f in Path(__file__).parent.rglob("*") if f.suffix not in ("", ".pyc"))
-    packages = sorted(f"{d.name} {d.version}" for d in distributions())
+    needed = [re.match(r"[\w.-]+", line)[0] for line in requires("halfgen") if ";" not in line]
+    packages = sorted(f"{name} {version(name)}" for name in needed)
     digest = hashlib.sha256("\n".join([sys.version, *packages, *arguments]).encode())
     for file in (source, *library, *inputs):
         digest.update(file.name.encode() + (file.read_bytes() if file.is_file() else b""))
@@ -145,29 +180,7 @@ def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def export(notebook: Path, kind: str, target: Path) -> None:
-    """Render an executed notebook.
-
-    Args:
-        notebook: the executed notebook.
-        kind: ``"html"`` or ``"pdf"``.
-        target: the file to write.
-
-    Raises:
-        PipelineError: if the exporter refuses the notebook: a dangling reference, say.
-    """
-    earlier, unfinished = set_aside(target), _unfinished(target)
-    unfinished.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "jupyter", "nbconvert", "--to", FORMATS[kind]]
-    command += ["--log-level", "ERROR", "--output-dir", str(target.parent)]
-    command += ["--output", unfinished.stem, str(notebook)]
-    result = subprocess.run(command, capture_output=True, text=True)
-    if result.returncode or not unfinished.is_file():
-        unfinished.unlink(missing_ok=True)
-        why = f"{target.name} could not be made:\n{result.stderr[-3000:]}"
-        raise PipelineError(f"{why}{_left_behind(unfinished, earlier)}")
-    os.replace(unfinished, target)
-    earlier.unlink(missing_ok=True)
+# ---- all steps
 
 
 def make_report(
@@ -190,30 +203,37 @@ def make_report(
     if not (root / "report" / "report.ipynb").is_file():
         raise PipelineError(f"{root} holds no report/report.ipynb: run this in a checkout")
     build = build or root / "report" / "build"
-    sources = [root / "notebooks" / f"{name}.ipynb" for name in NOTEBOOKS]
-    steps = [(source, build / "notebooks" / source.name) for source in sources]
-    steps.append((root / "report" / "report.ipynb", build / "report.ipynb"))
+    paper = build / "report.ipynb"
+    notebooks = [root / "notebooks" / f"{name}.ipynb" for name in NOTEBOOKS]
+    steps = {source: build / "notebooks" / source.name for source in notebooks}
+    steps[root / "report" / "report.ipynb"] = paper
     documents = {kind: build / f"halfgen-report.{kind}" for kind in FORMATS}
-    for target in (*(target for _, target in steps), *documents.values()):
+    for target in (*steps.values(), *documents.values()):
         set_aside(target)  # all of it: what follows a step that fails is of an earlier call, too
-    for number, (source, target) in enumerate(steps, 1):
+    for number, (source, target) in enumerate(steps.items(), 1):
         start = time.perf_counter()
         print(f"[{number}/{len(steps)}] {source.relative_to(root)}", flush=True)
-        given = arguments if source.stem == TRAINING else data_arguments(source, arguments)
-        mark = fingerprint(source, given, _inputs())
-        if source.stem != TRAINING and take_back(target, mark):  # 02 chooses the run: always
-            print("      up to date", flush=True)
-            continue
-        run_notebook(source, target, given)
-        set_current(target, mark)
-        print(f"      {time.perf_counter() - start:.0f} s", flush=True)
+        done = _step(source, target, arguments)
+        print(f"      {done} ({time.perf_counter() - start:.0f} s)", flush=True)
     bibliography = shutil.copy(root / "report" / "references.bib", build)
     for kind, target in documents.items():
-        mark = fingerprint(build / "report.ipynb", [kind], [Path(bibliography)])
+        mark = fingerprint(paper, [kind], [Path(bibliography)])
         if not take_back(target, mark):
-            export(build / "report.ipynb", kind, target)
+            export(paper, kind, target)
             set_current(target, mark)
     return list(documents.values())
+
+
+def _step(source: Path, target: Path, arguments: list[str]) -> str:
+    """Run a notebook unless its result would come out again; say which it was."""
+    is_training = source.stem == TRAINING
+    given = arguments if is_training else data_arguments(source, arguments)
+    mark = fingerprint(source, given, _inputs())
+    if not is_training and take_back(target, mark):  # 02 chooses the run: always
+        return "up to date"
+    run_notebook(source, target, given)
+    set_current(target, mark)
+    return "done"
 
 
 def _inputs() -> list[Path]:

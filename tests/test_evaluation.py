@@ -9,7 +9,7 @@ from halfgen_lib.evaluation import (
     first_of_each_class,
     mse_per_image,
     psnr,
-    score,
+    score_images,
     seam_step,
     ssim_per_image,
     summarise,
@@ -88,9 +88,10 @@ def test_bootstrap_refuses_nothing_and_nan():
             bootstrap(bad)
 
 
-def test_summary_is_overall_and_per_class(halves_):
-    left, right = halves_
-    scores = score(lambda x: torch.zeros_like(x), left, right)
+def test_summary_is_overall_and_per_class(sample):
+    images = sample.test.select(torch.arange(6))
+    _, right = images.halves()
+    scores = score_images(torch.zeros_like, images)
     summary = summarise(scores, np.array([0, 0, 0, 9, 9, 9]))
     assert set(summary["per_class"]) == {"T-shirt/top", "Ankle boot"}
     assert summary["per_class"]["Ankle boot"]["mse"]["mean"] == pytest.approx(

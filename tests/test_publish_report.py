@@ -3,9 +3,9 @@
 import json
 import shutil
 
+import publish_report
 import pytest
 
-from halfgen_lib import published_report
 from halfgen_lib.runs.provenance import project_root
 
 ROOT = project_root()
@@ -13,7 +13,7 @@ ROOT = project_root()
 
 def test_the_published_report_is_of_the_published_results():
     """If this fails, results, prose or bibliography changed: `make publish-report`."""
-    published_report.check(ROOT)
+    publish_report.check(ROOT)
 
 
 def rendered(checkout):
@@ -35,12 +35,12 @@ def checkout(tmp_path):
 
 
 def published(checkout):
-    return published_report.publish(checkout, rendered(checkout), "cae-default-seed0")
+    return publish_report.publish(checkout, rendered(checkout), "cae-default-seed0")
 
 
 def test_what_was_published_matches_until_something_changes(checkout):
     folder = published(checkout)
-    published_report.check(checkout)
+    publish_report.check(checkout)
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["run_id"] == "cae-default-seed0"
     assert {p.name for p in folder.iterdir()} == {
@@ -57,23 +57,23 @@ def test_what_was_published_matches_until_something_changes(checkout):
         file = checkout / name
         before = file.read_text() if file.exists() else None
         file.write_text(content)
-        with pytest.raises(published_report.PublishError, match=f"{name}; `make publish-report`"):
-            published_report.check(checkout)
+        with pytest.raises(publish_report.PublishError, match=f"{name}; `make publish-report`"):
+            publish_report.check(checkout)
         file.unlink() if before is None else file.write_text(before)
     (folder / "halfgen-report.html").unlink()
-    with pytest.raises(published_report.PublishError, match=r"halfgen-report\.html"):
-        published_report.check(checkout)
+    with pytest.raises(publish_report.PublishError, match=r"halfgen-report\.html"):
+        publish_report.check(checkout)
     shutil.rmtree(folder)
-    with pytest.raises(published_report.PublishError, match="there is no published report"):
-        published_report.check(checkout)
+    with pytest.raises(publish_report.PublishError, match="there is no published report"):
+        publish_report.check(checkout)
 
 
 def test_what_is_not_fit_is_not_published(checkout, monkeypatch):
     rendered(checkout)[0].write_text('<div class="stamp">SAMPLE DATA</div>')
-    with pytest.raises(published_report.PublishError, match="sample data"):
+    with pytest.raises(publish_report.PublishError, match="sample data"):
         published(checkout)
     rendered(checkout)[0].write_text("made")
-    monkeypatch.setattr(published_report, "LARGEST", 7)
-    with pytest.raises(published_report.PublishError, match="8 bytes, more than the 7"):
+    monkeypatch.setattr(publish_report, "LARGEST", 7)
+    with pytest.raises(publish_report.PublishError, match="8 bytes, more than the 7"):
         published(checkout)
     assert not (checkout / "report" / "published").exists()

@@ -1,7 +1,9 @@
 """Keep a rendered report in the repository, and tell when it no longer shows what is there.
 
-`make publish-report` renders the report and puts it into `report/published/`, with a manifest of
+`make publish-report` renders the report and puts it into ``report/published/``, with a manifest of
 what it was made from: the published results, the report's notebook and its bibliography.
+
+Usage: python scripts/publish_report.py
 """
 
 from __future__ import annotations
@@ -12,9 +14,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from .report import FORMATS, PipelineError, make_report
-from .runs import RunError, find_run, read_json, write_json
-from .runs.provenance import project_root
+from halfgen_lib.report import FORMATS, PipelineError, make_report
+from halfgen_lib.runs import RunError, find_run, read_json, write_json
+from halfgen_lib.runs.provenance import project_root
 
 MANIFEST = "manifest.json"
 LARGEST = 4 * 2**20  # bytes, both files together: git keeps every version of them
