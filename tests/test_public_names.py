@@ -1,0 +1,29 @@
+"""What the package gives by name, and what importing it costs."""
+
+import subprocess
+import sys
+
+import pytest
+
+import halfgen_lib
+
+
+def test_every_public_name_is_there_and_has_its_docstring():
+    assert set(halfgen_lib.__all__) <= set(dir(halfgen_lib))
+    for name in halfgen_lib.__all__:
+        assert getattr(halfgen_lib, name).__doc__, name
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        halfgen_lib.lode  # noqa: B018
+
+
+def test_the_import_alone_is_fast_and_imports_no_torch():
+    code = (
+        "import sys, time; start = time.perf_counter(); import halfgen_lib;"
+        "print(time.perf_counter() - start, 'torch' in sys.modules, 'numpy' in sys.modules)"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()
+        for _ in range(5)
+    ]
+    assert {tuple(run[1:]) for run in runs} == {("False", "False")}
+    assert min(float(run[0]) for run in runs) < 0.05
