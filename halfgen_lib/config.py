@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -19,6 +19,10 @@ from .variants import VARIANTS
 
 SEEDS = 3  # what the mean of a variant should rest on
 SCHEMA_VERSION = 1  # raise it when a setting changes its meaning: old results are then stale
+
+Data = Literal["full", "sample"]
+Split = Literal["holdout", "as_published"]
+Given = Literal["left", "right", "top", "bottom"]
 
 # These say how and where a run is made, not what it computes: they are no part of its identity.
 _NOT_IDENTITY = {"variant", "device"}
@@ -45,61 +49,45 @@ class RunConfig(Settings):
     model: str = Field("cae", description="network: a name in halfgen_lib.models.MODELS")
     variant: str = Field("default", description="starting point: a name in variants.VARIANTS")
     model_settings: dict[str, Any] = Field({}, description="settings of the network to change")
-    data: Literal["full", "sample"] = Field(
-        "full", description="Fashion-MNIST, or a small sample of it for trying out"
-    )
-    split: Literal["holdout", "as_published"] = Field(
-        "holdout",
-        description="holdout keeps 10,000 to validate",
-    )
-    given: Literal["left", "right", "top", "bottom"] = Field(
-        "left", description="the half that is known"
-    )
-    train_size: Annotated[int, Field(ge=0, le=60_000)] = Field(
-        0, description="training images to use, a stratified subset; 0: all"
+    data: Data = Field("full", description="Fashion-MNIST, or a small sample of it for trying out")
+    split: Split = Field("holdout", description="holdout keeps 10,000 to validate")
+    given: Given = Field("left", description="the half that is known")
+    train_size: int = Field(
+        0, ge=0, le=60_000, description="training images to use, a stratified subset; 0: all"
     )
     flip: bool = Field(False, description="mirror training images left-right at random")
-    shift: Annotated[int, Field(ge=0, le=8)] = Field(
-        0, description="move training images by up to so many pixels at random"
+    shift: int = Field(
+        0, ge=0, le=8, description="move training images by up to so many pixels at random"
     )
-    epochs: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        20, description="passes over the training set"
-    )
-    batch_size: Annotated[int, Field(ge=2, le=60_000)] = Field(
-        512, description="images a gradient step"
-    )
+    epochs: int = Field(20, ge=1, le=10_000, description="passes over the training set")
+    batch_size: int = Field(512, ge=2, le=60_000, description="images a gradient step")
     loss: Literal["mse", "l1", "huber", "bce", "mse_ssim"] = Field(
         "mse", description="what training minimises"
     )
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = Field(
         "adam", description="the rule of the gradient step"
     )
-    learning_rate: Annotated[float, Field(gt=0, le=10)] = Field(
-        1e-3, description="initial step size"
-    )
-    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.9, description="of SGD; Adam's first beta"
-    )
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="L2 penalty")
+    learning_rate: float = Field(1e-3, gt=0, le=10, description="initial step size")
+    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD; Adam's first beta")
+    weight_decay: float = Field(0.0, ge=0, le=1, description="L2 penalty")
     schedule: Literal["plateau", "one_cycle"] = Field(
         "plateau", description="how the learning rate moves"
     )
-    plateau_epochs: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        2, description="epochs without progress after which the learning rate falls"
+    plateau_epochs: int = Field(
+        2,
+        ge=1,
+        le=10_000,
+        description="epochs without progress after which the learning rate falls",
     )
-    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.5, description="the factor by which it falls"
-    )
-    ema: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="decay of the weights' moving average; 0: none"
-    )
+    plateau_factor: float = Field(0.5, gt=0, lt=1, description="the factor by which it falls")
+    ema: float = Field(0.0, ge=0, lt=1, description="decay of the weights' moving average; 0: none")
     keep: Literal["best", "last"] = Field("best", description="the epoch whose weights are kept")
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of the arithmetic in training"
     )
     compile: bool = Field(False, description="compile the training step")
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(
-        0, description="of the initial weights and of the order of the batches"
+    seed: int = Field(
+        0, ge=0, le=2**31 - 1, description="of the initial weights and of the order of the batches"
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         "auto", description="auto: a GPU where there is one"
@@ -194,32 +182,34 @@ def train_images(identity: Mapping[str, Any]) -> int:
     return identity["train_size"] or TRAIN_IMAGES[identity["data"], identity["split"]]
 
 
-class DataParameters(Settings):
-    """What a notebook that looks at the data alone can be asked."""
+# ---- what notebooks can be asked, beside the training's, which takes a RunConfig
 
-    data: Literal["full", "sample"] = RunConfig.model_fields["data"]
-    given: Literal["left", "right", "top", "bottom"] = RunConfig.model_fields["given"]
+
+class DataParameters(Settings):
+    """Of a notebook that looks at the data alone."""
+
+    data: Data = RunConfig.model_fields["data"]
+    given: Given = RunConfig.model_fields["given"]
 
 
 class RunParameters(Settings):
-    """What a notebook that shows a finished run can be asked."""
+    """Of a notebook that shows a finished run."""
 
     run_id: str = Field("current", description="a folder in runs/; current: the last one trained")
 
 
-class StudyParameters(Settings):
-    """What the notebook of the variants can be asked."""
+def _results(default: str) -> Any:
+    file = "a file in report/results, without .json"
+    return Field(default, pattern=r"^[\w.-]+$", description=file)
 
-    results: str = Field(
-        "study", pattern=r"^[\w.-]+$", description="a file in report/results, without .json"
-    )
+
+class StudyParameters(Settings):
+    """Of the notebook of the variants."""
+
+    results: str = _results("study")
 
 
 class AnalysisParameters(Settings):
-    """What the notebook of the drawn samples can be asked."""
+    """Of the notebook of the drawn samples."""
 
-    results: str = Field(
-        "generative",
-        pattern=r"^[\w.-]+$",
-        description="a file in report/results, without .json",
-    )
+    results: str = _results("generative")
