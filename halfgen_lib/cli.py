@@ -150,17 +150,16 @@ def _add_study(study: argparse.ArgumentParser) -> None:
 def _study(arguments: argparse.Namespace, _: list[str]) -> None:
     from functools import partial
 
-    from .studies import study
+    from .studies import study, workers
 
     lists = (arguments.variants, arguments.factors)
     variants, factors = (text.split(",") if text else [] for text in lists)
     configs = study.plan(variants, factors, arguments.seeds, arguments.data, arguments.of)
-    train = partial(study.train_here, keep_weights=arguments.keep_weights)
-    if arguments.scheduler or arguments.workers:
-        from .studies.cluster import train_on_cluster
-
-        place = {name: getattr(arguments, name) for name in ("scheduler", "workers", "resource")}
-        train = partial(train_on_cluster, **place)
+    here = {"workers": arguments.workers, "keep_weights": arguments.keep_weights}
+    train = partial(workers.train_here, **here)
+    if arguments.scheduler:
+        place = {"scheduler": arguments.scheduler, "resource": arguments.resource}
+        train = partial(workers.train_on_cluster, **place)
     path = study.study_path(arguments.data, arguments.of)
     study.run_study(configs, path, train, repeat_stale=arguments.stale)
     print(path)

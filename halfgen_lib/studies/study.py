@@ -6,33 +6,20 @@ A run is known by its configuration's hash: one that is in the results file, or 
 
 from __future__ import annotations
 
-import shutil
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
 from ..config import SEEDS, TRAIN_IMAGES, RunConfig, train_images
-from ..data import load
-from ..models import revision
 from ..runs import Run, RunError, default_runs_dir
 from ..runs.record import Record, ResultsError, add_record, read_results, record_of, results_path
 from ..settings import known
-from ..training import TrainingError, fit
 from ..variants import STUDIES, VARIANTS, members
+from .workers import Outcome, Outcomes, StudyError, study_runs_dir, train_here
 
-Outcome = Record | str  # a string says why the run failed
-Outcomes = Iterator[tuple[RunConfig, Outcome]]
 TrainAll = Callable[[list[RunConfig]], Outcomes]
-
-# of one run; anything else ends the study
-RUN_FAILURES = (TrainingError, RunError, ResultsError, ValueError)
-
-
-class StudyError(RuntimeError):
-    """A study that did not come to its end; what was finished is kept."""
 
 
 def plan(
@@ -94,7 +81,7 @@ def run_study(
     """
     path, train = path or study_path(configs[0].data), train or train_here
     pending = _pending(configs, path, repeat_stale)
-    progress, failures = _Progress(pending, len(configs)), []
+    show, failures = _progress(pending, len(configs)), []
     with closing(train(pending)) as outcomes:
         try:
             for config, outcome in outcomes:
@@ -102,7 +89,7 @@ def run_study(
                     add_record(path, outcome)
                 else:
                     failures.append(f"{config.variant} seed {config.seed}: {outcome}")
-                progress.advance(config, outcome)
+                show(config, outcome)
         except KeyboardInterrupt:
             print("\ninterrupted: what was finished is kept; start again to go on from here")
             raise
@@ -155,75 +142,28 @@ def _finished(config: RunConfig) -> Record | None:
     return min(found, key=lambda record: not record.is_current, default=None)
 
 
-# ---- in this process
-
-
-def study_runs_dir() -> Path:
-    """Return the folder of the study's own runs."""
-    return default_runs_dir() / "study"
-
-
-def train_here(configs: list[RunConfig], *, keep_weights: bool = False) -> Outcomes:
-    """Train runs one after the other in ``runs/study/``.
-
-    Args:
-        configs: the runs.
-        keep_weights: keep the networks, 6 MB a run, of runs that have been published.
-    """
-    dataset = load(configs[0].data) if configs else None
-    for config in configs:
-        run = Run(study_runs_dir() / config.run_id)
-        try:
-            _forget_other_revision(run, config)
-            run = fit(config, dataset, runs_dir=study_runs_dir(), quiet=True)
-            outcome: Outcome = record_of(run)
-        except RUN_FAILURES as error:
-            outcome = f"{type(error).__name__}: {error}"
-        yield config, outcome
-        if isinstance(outcome, Record) and not keep_weights:  # it is published by now
-            for weights in run.directory.glob("*.safetensors"):
-                weights.unlink()
-
-
-def _forget_other_revision(run: Run, config: RunConfig) -> None:
-    """Remove a run of another revision of its model: it would be used as it is, or go on mixed."""
-    if not (run.directory / "config.json").exists():
-        return
-    if run.record["revision"] != revision(config.model):
-        with run.locked():
-            shutil.rmtree(run.directory)
-
-
 # ---- progress
 
 
-class _Progress:
-    """One line over all runs: rewritten on a terminal, one a run in a log."""
+def _progress(pending: list[RunConfig], total: int) -> Callable[[RunConfig, Outcome], None]:
+    """Return what shows, of each run that has ended, where the study stands: a line a run."""
+    start, left, ended = time.monotonic(), list(pending), 0
 
-    def __init__(self, pending: list[RunConfig], total: int):
-        self.total, self.left = total, len(pending)
-        self.work_left = sum(map(_work, pending))
-        self.work_done = 0
-        self.start = time.monotonic()
-
-    def advance(self, config: RunConfig, outcome: Outcome) -> None:
-        """Count a run that has ended, and show where the study stands."""
-        self.left -= 1
-        self.work_left -= _work(config)
-        self.work_done += _work(config)
-        remaining = (time.monotonic() - self.start) / self.work_done * self.work_left
+    def show(config: RunConfig, outcome: Outcome) -> None:
+        nonlocal ended
+        left.remove(config)
+        ended += _work(config)
+        remaining = (time.monotonic() - start) / ended * sum(map(_work, left))
         end = f"failed: {outcome}"
         if isinstance(outcome, Record):
             end = f"validation {outcome.val_mse:.5f}, {outcome.seconds:.0f} s"
-        line = (
-            f"{self.total - self.left}/{self.total} done, {self.left} left, about"
-            f" {_duration(remaining)} | {config.variant} seed {config.seed}: {end}"
+        print(
+            f"{total - len(left)}/{total} done, {len(left)} left, about {_duration(remaining)} |"
+            f" {config.variant} seed {config.seed}: {end}",
+            flush=True,
         )
-        if sys.stdout.isatty():
-            stays = isinstance(outcome, str) or not self.left
-            print(f"\r\x1b[2K{line}", end="\n" if stays else "", flush=True)
-        else:
-            print(line, flush=True)
+
+    return show
 
 
 def _work(config: RunConfig) -> int:
@@ -231,7 +171,7 @@ def _work(config: RunConfig) -> int:
 
 
 def _duration(seconds: float) -> str:
-    minutes, hours = round(seconds / 60) % 60, int(round(seconds / 60) // 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min" if seconds >= 60 else f"{seconds:.0f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -19,7 +19,7 @@ from halfgen_lib.models import MODELS, build_model
 from halfgen_lib.runs import Run
 from halfgen_lib.runs import record as results
 from halfgen_lib.runs.record import Record, ResultsError, add_record, parse_record, read_results
-from halfgen_lib.studies import study
+from halfgen_lib.studies import study, workers
 from halfgen_lib.studies.study import StudyError, plan, run_study, study_path, study_runs_dir
 from halfgen_lib.training import TrainingError, fit
 from halfgen_lib.variants import BEYOND, FACTORS, STUDIES, VARIANTS, members
@@ -39,7 +39,7 @@ def few(monkeypatch, sample):
     for module in (config, study, summaries, variants):
         monkeypatch.setattr(module, "VARIANTS", table)
     monkeypatch.setitem(STUDIES, "study", {"width": ("default", "wide")})
-    monkeypatch.setattr(study, "load", lambda _: sample)
+    monkeypatch.setattr(workers, "_dataset", lambda _: sample)
     return table
 
 
@@ -76,7 +76,7 @@ def counted(monkeypatch):
         trained.append((settings.variant, settings.seed))
         return fit(settings, *arguments, **options)
 
-    monkeypatch.setattr(study, "fit", train)
+    monkeypatch.setattr(workers, "fit", train)
     return trained
 
 
@@ -177,7 +177,7 @@ def test_a_variant_is_one_entry(few, monkeypatch):
 
 def test_an_interrupted_study_goes_on_where_it_stopped(few, monkeypatch, capsys):
     trained = counted(monkeypatch)
-    original, calls = study.fit, []
+    original, calls = workers.fit, []
 
     def stopped(*arguments, **options):
         calls.append(1)
@@ -186,7 +186,7 @@ def test_an_interrupted_study_goes_on_where_it_stopped(few, monkeypatch, capsys)
         return original(*arguments, **options)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(study, "fit", stopped)
+        patch.setattr(workers, "fit", stopped)
         run_study(plan(seeds=1, data="sample"))
     assert "what was finished is kept" in capsys.readouterr().out
     assert [r.variant for r in read_results(study_path("sample")).records.values()] == ["default"]
@@ -200,7 +200,7 @@ def test_a_failed_run_is_named_and_does_not_stop_the_others(few, monkeypatch):
             raise TrainingError("the loss is not finite in epoch 1")
         return fit(settings, *arguments, **options)
 
-    monkeypatch.setattr(study, "fit", train)
+    monkeypatch.setattr(workers, "fit", train)
     with pytest.raises(StudyError, match="1 runs failed:\ndefault seed 0: TrainingError: the loss"):
         run_study(plan(seeds=1, data="sample"))
     assert [r.variant for r in read_results(study_path("sample")).records.values()] == ["wide"]

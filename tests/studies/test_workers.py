@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -12,12 +13,20 @@ import pytest
 
 pytest.importorskip("distributed")
 
+from distributed import Client
+
 from halfgen_lib.runs import read_json
 from halfgen_lib.runs.provenance import command_line
 from halfgen_lib.runs.record import read_results
-from halfgen_lib.studies import cluster
-from halfgen_lib.studies.cluster import train_on_cluster, train_task
-from halfgen_lib.studies.study import StudyError, run_study, study_path, study_runs_dir
+from halfgen_lib.studies import workers
+from halfgen_lib.studies.study import run_study, study_path
+from halfgen_lib.studies.workers import (
+    StudyError,
+    study_runs_dir,
+    train_here,
+    train_on_cluster,
+    train_task,
+)
 
 pytestmark = pytest.mark.usefixtures("results_dir")
 
@@ -53,7 +62,7 @@ class Grid:
         self.processes = [self.start_scheduler()]
         self.address = wait_for(self.read_address, "scheduler")
         self.workers = [self.start_worker(folder / f"worker{i}") for i in range(workers)]
-        with cluster.Client(self.address) as client:  # runs that wait for a worker lose order
+        with Client(self.address) as client:  # runs that wait for a worker lose order
             client.wait_for_workers(workers, timeout=300)
 
     def start_scheduler(self):
@@ -126,6 +135,27 @@ def test_a_worker_killed_in_the_middle_of_a_run_costs_nothing_but_time(grid, tin
     assert "4 runs: 4 finished, 0 to do" in capsys.readouterr().out
 
 
+def test_a_process_killed_in_the_middle_of_a_run_costs_nothing_but_time(tiny_config, capsys):
+    """With it dies its pool; the runs go on from their last whole epochs in another one."""
+    configs = [tiny_config(epochs=6, seed=seed) for seed in range(3)]
+
+    def kill():
+        def in_the_middle():
+            return next(iter(study_runs_dir().glob("*/resume.pt")), None)
+
+        run = wait_for(in_the_middle, "run").parent
+        os.kill(read_json(run / "status.json")["pid"], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    records = run_study(configs, train=partial(train_here, workers=2))
+    killer.join()
+    assert [record.seed for record in records] == [0, 1, 2]
+    out = capsys.readouterr().out
+    assert "its worker died; sent again (1 of 3)" in out and "3/3 done, 0 left" in out
+    assert not list(study_runs_dir().glob("*/*.safetensors"))  # they are published
+
+
 @pytest.mark.parametrize("grid", [1], indirect=True)
 def test_a_scheduler_that_is_lost_ends_the_study_and_not_its_results(grid, tiny_config):
     configs = [tiny_config(epochs=1, train_size=50), tiny_config(epochs=500)]
@@ -147,7 +177,7 @@ def test_a_scheduler_that_is_lost_ends_the_study_and_not_its_results(grid, tiny_
 
 @pytest.fixture(autouse=True)
 def no_long_wait(monkeypatch):
-    monkeypatch.setattr(cluster, "TIMEOUT", "5s")
+    monkeypatch.setattr(workers, "TIMEOUT", "5s")
 
 
 def test_a_task_answers_with_a_record_or_with_the_reason(tiny_config, tmp_path):
@@ -156,13 +186,13 @@ def test_a_task_answers_with_a_record_or_with_the_reason(tiny_config, tmp_path):
     assert (
         "train_size is 9000" in train_task(tiny_config(train_size=9000).model_dump_json())["failed"]
     )
-    assert cluster._outcome({"failed": "why"}) == "why"
-    assert "no record" in cluster._outcome({"variant": 1})
-    assert "no record" in cluster._outcome(answer | {"val_mse": float("nan")})
+    assert workers._outcome({"failed": "why"}) == "why"
+    assert "no record" in workers._outcome({"variant": 1})
+    assert "no record" in workers._outcome(answer | {"val_mse": float("nan")})
 
 
 def test_no_runs_need_no_cluster():
     assert list(train_on_cluster([], scheduler="tcp://127.0.0.1:1")) == []
     with pytest.raises(ValueError, match="workers is -1"):
-        list(train_on_cluster([None], workers=-1))
+        list(train_here([None], workers=-1))
     assert read_results(study_path("sample")).records == {}

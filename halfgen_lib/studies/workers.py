@@ -1,0 +1,233 @@
+"""Where a study's runs are trained: in this process, in several, or on a Dask cluster.
+
+A run that cannot be trained (its loss is not finite, say) is told and not tried again; one whose
+worker died is. ``distributed`` is an optional extra: ``pip install 'halfgen[study]'``. A scheduler
+runs what its clients send it, and its workers unpickle it: use it on a network that you trust.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from functools import lru_cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..config import RunConfig
+from ..data import Dataset, load
+from ..models import revision
+from ..runs import Run, RunError, default_runs_dir
+from ..runs.provenance import command_line
+from ..runs.record import Record, ResultsError, parse_record, record_of
+from ..training import TrainingError, fit
+
+Outcome = Record | str  # a string says why the run failed
+Outcomes = Iterator[tuple[RunConfig, Outcome]]
+
+# of one run; anything else ends the study
+RUN_FAILURES = (TrainingError, RunError, ResultsError, ValueError)
+RETRIES = 3  # of a run whose worker dies
+TIMEOUT = "20s"  # for a scheduler to answer
+_ONE_RUN = threading.Lock()  # torch's generator is the process's: two runs would mix their draws
+
+
+class StudyError(RuntimeError):
+    """A study that did not come to its end; what was finished is kept."""
+
+
+# ---- one run
+
+
+def study_runs_dir() -> Path:
+    """Return the folder of the study's own runs."""
+    return default_runs_dir() / "study"
+
+
+def train_task(config: str, folder: str | None = None) -> dict[str, Any]:
+    """Train one run, wherever this is called.
+
+    Args:
+        config: a :class:`RunConfig` as JSON.
+        folder: where its directory is made, and taken up again if it is there; if not given, a
+            temporary folder that lasts as long as the task.
+
+    Returns:
+        A :class:`Record` as JSON values, or ``{"failed": why}`` if the run cannot be trained.
+    """
+    settings = RunConfig.model_validate_json(config)
+    if not folder:
+        with tempfile.TemporaryDirectory(prefix="halfgen-", dir=_scratch()) as scratch:
+            return train_task(config, scratch)
+    with _ONE_RUN:
+        try:
+            _forget_other_revision(Run(Path(folder) / settings.run_id), settings)
+            run = fit(settings, _dataset(settings.data), runs_dir=Path(folder), quiet=True)
+            return json.loads(record_of(run).model_dump_json())
+        except RUN_FAILURES as error:
+            return {"failed": f"{type(error).__name__}: {error}"}
+
+
+@lru_cache(maxsize=1)
+def _dataset(name: str) -> Dataset:
+    """Return the images; a process reads them once."""
+    return load(name)
+
+
+def _forget_other_revision(run: Run, config: RunConfig) -> None:
+    """Remove a run of another revision of its model: it would be used as it is, or go on mixed."""
+    written = run.directory / "config.json"
+    if written.exists() and run.record["revision"] != revision(config.model):
+        with run.locked():
+            shutil.rmtree(run.directory)
+
+
+def _scratch() -> str | None:
+    """Return a Dask worker's own folder, which is emptied even when the worker was killed."""
+    try:
+        from distributed import get_worker
+
+        return get_worker().local_directory
+    except (ImportError, ValueError):  # not on a worker
+        return None
+
+
+def _outcome(answer: dict[str, Any]) -> Outcome:
+    """Return the record of a task, with the command that asked for it, or its failure."""
+    if "failed" in answer:
+        return str(answer["failed"])
+    try:
+        record: Record = parse_record(answer)
+    except ResultsError as error:
+        return f"the worker's answer is no record: {error}"
+    origin = record.origin.model_copy(update={"command": command_line()})
+    return record.model_copy(update={"origin": origin})
+
+
+# ---- many runs
+
+
+def train_here(
+    configs: list[RunConfig], *, workers: int = 0, keep_weights: bool = False
+) -> Outcomes:
+    """Train runs on this machine, in ``runs/study/``; yield each as it ends.
+
+    Args:
+        configs: the runs.
+        workers: processes that train at a time; 0: this one, one run after the other.
+        keep_weights: keep the networks, 6 MB a run, of runs that have been published.
+
+    Raises:
+        ValueError: if ``workers`` is negative.
+    """
+    if workers < 0:
+        raise ValueError(f"workers is {workers}, allowed: 1 or more")
+    task, folder = train_task, str(study_runs_dir())
+    if workers:
+        outcomes = _in_processes(configs, partial(task, folder=folder), workers)
+    else:
+        outcomes = ((c, _outcome(task(c.model_dump_json(), folder))) for c in configs)
+    with closing(outcomes):
+        for config, outcome in outcomes:
+            yield config, outcome
+            if isinstance(outcome, Record) and not keep_weights:  # it is published by now
+                for weights in (study_runs_dir() / config.run_id).glob("*.safetensors"):
+                    weights.unlink()
+
+
+def _in_processes(configs: list[RunConfig], task: Callable[..., Any], workers: int) -> Outcomes:
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    pools: list[futures.ProcessPoolExecutor] = []
+
+    def submit(config: RunConfig) -> futures.Future:
+        try:
+            return pools[-1].submit(task, config.model_dump_json())
+        except (IndexError, BrokenProcessPool):  # with one process its whole pool dies
+            options = {"initializer": torch.set_num_threads, "initargs": (threads,)}
+            spawn = get_context("spawn")
+            pools.append(futures.ProcessPoolExecutor(workers, mp_context=spawn, **options))
+            return pools[-1].submit(task, config.model_dump_json())
+
+    try:
+        yield from _collect(configs, submit, BrokenProcessPool)
+    finally:
+        for pool in pools:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def train_on_cluster(configs: list[RunConfig], *, scheduler: str, resource: str = "") -> Outcomes:
+    """Train runs on a Dask cluster, one task a run, records sent back; yield each as it ends.
+
+    A run whose worker dies goes to another one: the scheduler moves it, and when it gives a run up
+    (after its ``allowed-failures``, 3 dead workers) it is sent again, ``RETRIES`` times at most.
+
+    Args:
+        configs: the runs.
+        scheduler: address of a running scheduler, such as ``tcp://host:8786``.
+        resource: what a worker must declare to be given a run, such as ``GPU``.
+
+    Raises:
+        ImportError: if Dask is not installed.
+        StudyError: if the scheduler does not answer, or is lost.
+    """
+    try:
+        from distributed import Client, KilledWorker
+    except ImportError:
+        raise ImportError("a cluster needs Dask: pip install 'halfgen[study]'") from None
+    if not configs:
+        return
+    try:
+        client = Client(scheduler, timeout=TIMEOUT)
+    except (OSError, ValueError) as error:
+        raise StudyError(f"no Dask scheduler answers at {scheduler}: {error}") from None
+    with client:
+        print(f"Dask dashboard: {client.dashboard_link}", flush=True)
+        _check_resource(client, resource)
+        wanted = {"resources": {resource: 1}} if resource else {}
+        executor = client.get_executor(pure=False, retries=RETRIES, **wanted)
+        try:
+            yield from _collect(
+                configs, lambda c: executor.submit(train_task, c.model_dump_json()), KilledWorker
+            )
+        finally:
+            executor.shutdown(wait=False)
+
+
+def _collect(
+    configs: list[RunConfig], submit: Callable[[RunConfig], futures.Future], died: type[Exception]
+) -> Outcomes:
+    """Yield runs as they end; submit those again whose worker died."""
+    waiting = {submit(config): (config, 0) for config in configs}
+    while waiting:
+        for future in futures.wait(waiting, return_when=futures.FIRST_COMPLETED).done:
+            config, tries = waiting.pop(future)
+            try:
+                yield config, _outcome(future.result())
+            except futures.CancelledError:
+                lost = "the scheduler was lost; what was finished is kept: start again"
+                raise StudyError(lost) from None
+            except died as error:
+                if tries == RETRIES:
+                    yield config, f"{type(error).__name__}: {error}"
+                    continue
+                count = f"{tries + 1} of {RETRIES}"
+                print(f"{config.run_id}: its worker died; sent again ({count})", flush=True)
+                waiting[submit(config)] = config, tries + 1
+
+
+def _check_resource(client: Any, resource: str) -> None:
+    """Say so if no worker declares the resource: the runs would wait, without a word, for one."""
+    there = client.scheduler_info(n_workers=-1)["workers"].values()
+    if not there:
+        print("no worker has joined yet: the runs wait for one", flush=True)
+    elif resource and not any(worker["resources"].get(resource) for worker in there):
+        print(f'no worker declares "{resource}=1" yet: the runs wait for one', flush=True)
