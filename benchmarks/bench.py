@@ -75,7 +75,7 @@ def count_floor(plan: Plan, splits: Splits, device: torch.device, machine: Value
     model = build_model("cae", {}).to(device)
     few = splits.train.select(torch.arange(min(plan.batch_size, len(splits.train)))).to(device)
     pair = few.halves()
-    work = count_work(model, pair[0][:2])
+    work = count_work(model, pair[0][:1])
     train = default_epoch(model)
     return {
         "macs": work.forward_flops // 2,

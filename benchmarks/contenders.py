@@ -6,12 +6,8 @@ user of it would call: :meth:`training.Trainer.run_epoch` here, ``plain_loop.Pla
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -19,8 +15,9 @@ from torch import Tensor, nn
 
 from halfgen_lib.config import RunConfig
 from halfgen_lib.data import Images, Splits
-from halfgen_lib.runs.provenance import project_root
 from halfgen_lib.training import Trainer
+
+from . import plain_loop
 
 # The network and its recipe are the seed's; ours differ in how they are computed.
 OURS: dict[str, dict[str, Any]] = {
@@ -29,10 +26,6 @@ OURS: dict[str, dict[str, Any]] = {
     "ours, compiled, bfloat16": {"compile": True, "precision": "bfloat16"},
 }
 ON_CPU = ("ours", "ours, bfloat16")  # there compiling takes longer than it saves
-
-
-class BenchError(RuntimeError):
-    """The bench cannot go on."""
 
 
 @dataclass
@@ -56,30 +49,13 @@ class Contender:
         return self.network(left)
 
 
-@cache
-def plain_loop() -> ModuleType:
-    """Return the module ``benchmarks/plain_loop.py`` of the checkout.
-
-    Raises:
-        BenchError: if there is none: the package alone was installed.
-    """
-    path = project_root() / "benchmarks" / "plain_loop.py"
-    if not path.is_file():
-        raise BenchError(f"{path} is not there; the bench needs a checkout of the project")
-    spec = importlib.util.spec_from_file_location("plain_loop", path)
-    module = sys.modules["plain_loop"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def plain(
     splits: Splits, device: torch.device, recipe: str = "default", seed: int = 0, **changes: Any
 ) -> Contender:
     """Return the plain loop with one of its recipes, changed where ``changes`` says so."""
-    module = plain_loop()
-    chosen = replace(module.RECIPES[recipe], **changes)
+    chosen = replace(plain_loop.RECIPES[recipe], **changes)
     parts = (part.images[:, 0].cpu().numpy() for part in (splits.train, splits.validation))
-    training = module.PlainTraining(chosen, *parts, device, seed)
+    training = plain_loop.PlainTraining(chosen, *parts, device, seed)
     rows: Iterator[dict[str, float]] = training.epochs()
     return Contender(lambda: next(rows), training.network)
 

@@ -12,12 +12,17 @@ import torch
 
 from halfgen_lib.data import Splits, load, split
 
-from .contenders import BenchError, Contender, build, names, precision
+from .contenders import Contender, build, names, precision
 from .machine import peak_memory, seconds_of, spread, timed
 from .plan import Plan
 from .work import Work
 
 Values = dict[str, Any]
+
+
+class BenchError(RuntimeError):
+    """The bench cannot go on."""
+
 
 IMPORTS = ("torch", "halfgen_lib", "halfgen_lib.training")
 

@@ -70,7 +70,7 @@ def cost_of_pixels(
         )
         with _half_shape(*pairs[0][0].shape[2:]):
             model = build_model("cae", {}).to(device)
-        work = count_work(model, pairs[0][0][:2])
+        work = count_work(model, pairs[0][0][:1])
         train = default_epoch(model)
         seconds = seconds_of(partial(train, pairs), device, REPEATS)
         points.append(

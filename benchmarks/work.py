@@ -1,59 +1,46 @@
 """The least work that a training step is: arithmetic, bytes and launches, counted from shapes.
 
-What is counted is what no program can leave out: the multiply-adds of the convolutions and the
-fully connected layers, and the numbers that these layers must read and write. Everything between
-them (normalisation, activations) could be fused into them and counts nothing.
+What is counted is what no program can leave out: the products of the convolutions and the fully
+connected layers (PyTorch's own count), and the numbers that these layers must read and write.
+Everything between them (normalisation, activations) could be fused into them and counts nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
 
 BYTES = 4  # of a float32
 ADAM_TRAFFIC = 10  # read weight twice, write and read gradient, Adam: read w, m, v, write w, m, v
 
 
 @dataclass(frozen=True)
-class LayerWork:
-    """What a layer does for one image, in numbers (not bytes)."""
-
-    macs: int
-    inputs: int
-    outputs: int
-    weights: int
-
-
-@dataclass(frozen=True)
 class Work:
-    """What a network does, from its layers in their order."""
+    """What a network does for one image.
 
-    layers: tuple[LayerWork, ...]
+    Attributes:
+        forward_flops: floating-point operations of the forward pass, two a multiply-add.
+        training_flops: the same in training, where the input's gradient is not needed.
+        inputs, outputs: numbers that each layer reads and writes, the layers in their order.
+        weights: numbers of all these layers.
+    """
 
-    @property
-    def forward_flops(self) -> int:
-        """Floating-point operations of one image's forward pass: two a multiply-add."""
-        return 2 * sum(layer.macs for layer in self.layers)
-
-    @property
-    def training_flops(self) -> int:
-        """The same of one image in training.
-
-        Each layer's product is made three times: forward, for the weights' gradient and for the
-        input's; the last is not needed of the first layer.
-        """
-        return 3 * self.forward_flops - 2 * self.layers[0].macs
+    forward_flops: int
+    training_flops: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    weights: int
 
     @property
     def forward_bytes(self) -> int:
         """Bytes read and written by one image's forward pass, without the weights."""
-        return BYTES * sum(layer.inputs + layer.outputs for layer in self.layers)
+        return BYTES * (sum(self.inputs) + sum(self.outputs))
 
     def training_bytes(self, batch_size: int) -> float:
         """Bytes read and written for one image in training.
@@ -62,43 +49,32 @@ class Work:
         read, the input's gradient written (not the first layer's). The weights, their gradients and
         Adam's two averages once a step, shared by the batch.
         """
-        maps = sum(3 * layer.inputs + 2 * layer.outputs for layer in self.layers)
-        weights = sum(layer.weights for layer in self.layers)
-        return BYTES * (maps - self.layers[0].inputs + ADAM_TRAFFIC * weights / batch_size)
+        maps = 3 * sum(self.inputs) - self.inputs[0] + 2 * sum(self.outputs)
+        return BYTES * (maps + ADAM_TRAFFIC * self.weights / batch_size)
 
 
-def layer_macs(layer: nn.Module, inputs: Tensor, outputs: Tensor) -> int:
-    """Return the multiply-adds of one image in a convolution or a fully connected layer.
-
-    A convolution makes, for each output, one for each input channel and kernel pixel; its
-    transpose the same for each of its inputs and output channels, what is cropped included.
-    """
-    if isinstance(layer, nn.Linear):
-        return layer.in_features * layer.out_features
-    if isinstance(layer, nn.ConvTranspose2d):
-        return inputs[0].numel() * layer.out_channels * prod(layer.kernel_size)
-    return outputs[0].numel() * layer.in_channels * prod(layer.kernel_size)
-
-
-@torch.no_grad()
 def count_work(model: nn.Module, left: Tensor) -> Work:
-    """Return the work of a network for one image, seen while it completes ``left`` (N, ...)."""
-    found: list[LayerWork] = []
+    """Return the work of a network for one image, seen while it completes ``left`` (1, ...)."""
+    layers = [m for m in model.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]
+    sizes: list[tuple[int, int]] = []
 
-    def count(layer: nn.Module, inputs: tuple[Tensor, ...], outputs: Tensor) -> None:
-        weights = sum(p.numel() for p in layer.parameters())
-        macs = layer_macs(layer, inputs[0], outputs)
-        found.append(LayerWork(macs, inputs[0][0].numel(), outputs[0].numel(), weights))
+    def see(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        sizes.append((inputs[0].numel(), output.numel()))
 
-    counted = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
-    layers = [layer for layer in model.modules() if isinstance(layer, counted)]
-    handles = [layer.register_forward_hook(count) for layer in layers]
+    handles = [layer.register_forward_hook(see) for layer in layers]
+    flops = FlopCounterMode(display=False)
     try:
-        model(left)
+        with flops:
+            completed = model(left)
+            forward = flops.get_total_flops()
+            completed.sum().backward()
     finally:
         for handle in handles:
             handle.remove()
-    return Work(tuple(found))
+    model.zero_grad()
+    inputs, outputs = zip(*sizes, strict=True)
+    weights = sum(p.numel() for layer in layers for p in layer.parameters())
+    return Work(forward, flops.get_total_flops(), inputs, outputs, weights)
 
 
 def count_launches(step: Callable[[], object], device: torch.device) -> int:

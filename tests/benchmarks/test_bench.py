@@ -11,10 +11,9 @@ from torch import nn
 from torch.utils.data import DataLoader, Subset
 
 from benchmarks import bench as run
-from benchmarks import machine, measures, scaling, speedrun
-from benchmarks.contenders import plain_loop
+from benchmarks import machine, measures, plain_loop, scaling, speedrun
 from benchmarks.plan import QUICK, plan_for
-from benchmarks.work import LayerWork, Work, count_launches, count_work
+from benchmarks.work import Work, count_launches, count_work
 from halfgen_lib.analysis import published as analyses
 from halfgen_lib.cli import main
 from halfgen_lib.config import RunConfig
@@ -42,7 +41,7 @@ def copy_weights(source, target):
 def test_the_plain_network_is_ours_under_other_names(recipe, generator):
     settings = RunConfig.of_variant(VARIANT_OF[recipe]).model_settings
     mine = build_model("cae", settings).eval()
-    plain = plain_loop().build_network(plain_loop().RECIPES[recipe]).eval()
+    plain = plain_loop.build_network(plain_loop.RECIPES[recipe]).eval()
     shapes = [[v.shape for v in net.state_dict().values()] for net in (mine, plain)]
     assert shapes[0] == shapes[1]
     copy_weights(mine, plain)
@@ -54,7 +53,7 @@ def test_the_plain_network_is_ours_under_other_names(recipe, generator):
 @pytest.mark.parametrize("recipe", VARIANT_OF)
 def test_the_plain_recipe_is_that_of_our_variant(recipe):
     config = RunConfig.of_variant(VARIANT_OF[recipe])
-    plain = plain_loop().RECIPES[recipe]
+    plain = plain_loop.RECIPES[recipe]
     ours = build_model("cae", config.model_settings).config
     assert plain.slope == ours.negative_slope and plain.weight_decay == config.weight_decay
     assert plain.batch_size == config.batch_size and plain.learning_rate == config.learning_rate
@@ -89,7 +88,7 @@ def test_the_fast_path_and_the_plain_one_have_the_same_losses(device):
     splits = split(load("sample"))
     config = RunConfig(data="sample", batch_size=32, device=device)
     trainer = Trainer(config, splits, torch.device(device))
-    module = plain_loop()
+    module = plain_loop
     network = module.build_network(module.RECIPES["default"]).to(device)
     copy_weights(trainer.model, network)
 
@@ -112,7 +111,7 @@ def test_in_float64_fast_and_plain_steps_are_the_same():
     images = split(load("sample")).train
     shuffled = batches(images, 32, torch.Generator().manual_seed(0))
     pairs = [(left.double(), right.double()) for left, right in islice(shuffled, 20)]
-    module, model, fast = plain_loop(), build_model("cae", {}).double(), []
+    module, model, fast = plain_loop, build_model("cae", {}).double(), []
     network = module.build_network(module.RECIPES["default"]).double()
     copy_weights(model, network)
     plain = module.train_epoch(network, pairs, plain_adam(network), CPU)
@@ -123,7 +122,7 @@ def test_in_float64_fast_and_plain_steps_are_the_same():
 
 def test_the_plain_loop_learns(sample):
     images = sample.train.images[:, 0].numpy()
-    module = plain_loop()
+    module = plain_loop
     training = module.PlainTraining(module.RECIPES["published"], images, images, CPU)
     rows = list(islice(training.epochs(), 3))
     assert [row["epoch"] for row in rows] == [1, 2, 3]
@@ -131,7 +130,7 @@ def test_the_plain_loop_learns(sample):
     assert rows[2]["val_loss"] == module.validate(training.network, training.val_loader, CPU)
 
 
-def test_the_work_of_a_layer_follows_from_its_shape():
+def test_the_work_of_layers_follows_from_their_shapes():
     model = nn.Sequential(
         nn.Conv2d(1, 3, (4, 2), stride=2),  # 8x6 -> 3x3
         nn.ReLU(),
@@ -139,25 +138,24 @@ def test_the_work_of_a_layer_follows_from_its_shape():
         nn.Flatten(),
         nn.Linear(96, 5),
     )
-    work = count_work(model, torch.zeros(2, 1, 8, 6))
-    assert work.layers == (
-        LayerWork(macs=27 * 8, inputs=48, outputs=27, weights=3 * 8 + 3),
-        LayerWork(macs=9 * 3 * 2 * 8, inputs=27, outputs=96, weights=3 * 2 * 8 + 2),
-        LayerWork(macs=96 * 5, inputs=96, outputs=5, weights=96 * 5 + 5),
-    )
-    assert work.forward_flops == 2 * (216 + 432 + 480)
-    assert work.training_flops == 6 * (216 + 432 + 480) - 2 * 216
+    work = count_work(model, torch.zeros(1, 1, 8, 6))
+    assert work.inputs == (48, 27, 96) and work.outputs == (27, 96, 5)
+    assert work.weights == (3 * 8 + 3) + (3 * 2 * 8 + 2) + (96 * 5 + 5)
+    macs = 27 * 8, 9 * 3 * 2 * 8, 96 * 5
+    assert work.forward_flops == 2 * sum(macs)
+    assert work.training_flops == 6 * sum(macs) - 2 * macs[0]
+    assert all(p.grad is None for p in model.parameters())
 
 
 def test_the_bytes_of_a_step_are_maps_and_weights():
-    work = Work((LayerWork(1, 10, 20, 7), LayerWork(1, 20, 5, 3)))
+    work = Work(0, 0, inputs=(10, 20), outputs=(20, 5), weights=10)
     assert work.forward_bytes == 4 * (10 + 20 + 20 + 5)
     per_image = 2 * 10 + 2 * 20 + 3 * 20 + 2 * 5  # no gradient of the network's input
     assert work.training_bytes(4) == 4 * (per_image + 10 * 10 / 4)
 
 
 def test_the_network_multiplies_as_often_as_its_shapes_say():
-    work = count_work(build_model("cae", {}), torch.zeros(2, 1, 28, 14))
+    work = count_work(build_model("cae", {}), torch.zeros(1, 1, 28, 14))
     sizes, channels, macs = (28, 14), (1, 32, 64, 128), 0
     for before, after in pairwise(channels):
         sizes = [
