@@ -1,9 +1,21 @@
-"""Write files so that a reader sees all of one or none."""
+"""The project's folders, and files of which a reader sees all or none."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+
+def project_root() -> Path:
+    """Return the checkout that holds this package, or else the working directory."""
+    root = Path(__file__).resolve().parents[1]
+    return root if (root / "pyproject.toml").is_file() else Path.cwd()
+
+
+def folder(variable: str, *default: str) -> Path:
+    """Return the folder that an environment variable names, or one of the project, absolute."""
+    named = os.environ.get(variable)
+    return Path(named).expanduser().absolute() if named else project_root().joinpath(*default)
 
 
 def write_atomic(path: Path, content: bytes) -> None:

@@ -12,13 +12,9 @@ from typing import Any
 
 import torch
 
+from ..files import project_root
+
 PACKAGES = ("halfgen", "torch", "torchvision", "numpy", "scikit-learn", "torchmetrics")
-
-
-def project_root() -> Path:
-    """Return the checkout that holds this package, or else the working directory."""
-    root = Path(__file__).resolve().parents[2]
-    return root if (root / "pyproject.toml").is_file() else Path.cwd()
 
 
 def now() -> str:
