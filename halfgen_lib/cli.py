@@ -8,7 +8,7 @@ import sys
 from pydantic import ValidationError
 
 from .config import RunConfig
-from .data.idx import DataError
+from .data import DataError
 from .settings import complaints
 
 

@@ -1,37 +1,208 @@
-"""Download Fashion-MNIST: torchvision's mirrors, then Debian's package, without root.
+"""Find Fashion-MNIST's four files and verify them; download them if they are nowhere.
 
-Each source is a function that fills a folder of the caller's and returns where in it the four files
-lie. What it brings is not to be trusted: `fetch` verifies it before anything is kept.
+The SHA-256 of its uncompressed bytes tells whether a file is the right one, whatever it claims to
+be; so no file's content is trusted before, or doubted after. No file that is there is ever changed.
 """
 
+from __future__ import annotations
+
+import gzip
 import hashlib
 import http.client
+import json
 import os
-import shutil
 import subprocess
+import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ..torchvision_compat import import_torchvision
-from .idx import MAX_FILE_BYTES, DataError
+import torch
+from torch import Tensor
 
-Source = tuple[str, Callable[[Path], Path]]
+from ..files import project_root, write_atomic
 
+Files = dict[str, bytearray]  # uncompressed contents, verified, by file name
+
+FASHION_MNIST = {  # SHA-256 of the files of https://github.com/zalandoresearch/fashion-mnist
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
+SAMPLE_FOLDER = Path(__file__).parent / "sample"
+SHA256: dict[str, dict[str, str]] = {
+    "full": FASHION_MNIST,
+    "sample": json.loads((SAMPLE_FOLDER / "sha256.json").read_text(encoding="utf-8")),
+}
+VARIABLE = "HALFGEN_DATA"
+SHARED_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # Debian's package puts them there
+LAYOUTS = ("", "FashionMNIST/raw")  # the files themselves, or torchvision's folders around them
+MIRROR = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"  # torchvision's
+DEBIAN_PACKAGE = "dataset-fashion-mnist"
+MAX_BYTES = 64 << 20  # read of any file; the largest of the four has 47 MB
 MIRROR_TIMEOUT = 8  # seconds without an answer
 FILE_TIMEOUT = 300  # seconds for one file of a mirror that answers, but slowly
-APT_TIMEOUT = 240  # seconds for each of the two steps
-DEBIAN_PACKAGE = "dataset-fashion-mnist"
+APT_TIMEOUT = 240  # seconds for each of apt's two steps
+
+WAYS = f"""Three ways to mend it:
+  1. put the four files ({", ".join(FASHION_MNIST)}; .gz or not) in a folder and name it with
+     {VARIABLE} or as the data folder;
+  2. move a bad file away, connect this machine to the internet and try again;
+  3. install Debian's package: sudo apt-get install {DEBIAN_PACKAGE}"""
+
+
+class DataError(Exception):
+    """The images cannot be had; the message says which file is wrong, and how."""
+
+
+class MissingError(DataError):
+    """A folder lacks files."""
+
+
+def find(name: str, folder: str | os.PathLike[str] | None = None) -> tuple[Path, Files]:
+    """Return the files of a data set and the folder that they lie in.
+
+    The full set is read from ``folder`` or else the folder that HALFGEN_DATA names, and only there
+    if either is given. With neither, the project's ``data/`` and ``/usr/share/datasets`` are
+    searched; at last it is downloaded into the project's ``data/``.
+
+    Raises:
+        DataError: if there is a bad file where it looks, or files are missing and cannot be had.
+    """
+    if name == "sample":
+        return SAMPLE_FOLDER, read_folder(SAMPLE_FOLDER, SHA256[name])
+    origin, named = ("the folder given", folder) if folder else (VARIABLE, os.environ.get(VARIABLE))
+    try:
+        if not named:
+            return _search(project_root() / "data")
+        place = Path(named).expanduser()
+        return place, read_folder(place, SHA256["full"])
+    except DataError as error:
+        raise DataError(f"{f'{origin}: ' if named else ''}{error}\n{WAYS}") from error
+
+
+def _search(project: Path) -> tuple[Path, Files]:
+    """Return the files of the first folder that has them all, or else download them."""
+    tried = []
+    for place in (project, SHARED_FOLDER):
+        try:
+            return place, read_folder(place, SHA256["full"])
+        except MissingError as error:
+            tried.append(str(error))
+    for name, source in SOURCES:
+        print(f"data: fetching Fashion-MNIST (31 MB): trying {name} ...", flush=True)
+        try:
+            files = obtain(source, project)
+            print(f"data: obtained from {name}, verified, kept in {project}", flush=True)
+            return project, files
+        except (DataError, OSError, http.client.HTTPException, subprocess.SubprocessError) as error:
+            tried.append(f"{name}: {error}")
+            print(f"data: {name} failed: {error}", flush=True)
+    reasons = "".join(f"\n  - {reason}" for reason in tried)
+    raise DataError(f"Fashion-MNIST was not found and could not be obtained. Tried:{reasons}")
+
+
+def read_folder(folder: Path, sums: Mapping[str, str]) -> Files:
+    """Read the files that ``sums`` names in ``folder``, gzipped or plain, which is preferred.
+
+    Raises:
+        DataError: if a file is not the one that its sum tells of.
+        MissingError: if not all are there, but none is wrong.
+    """
+    layouts = [
+        {
+            name: path
+            for name in sums
+            for path in (folder / layout / f"{name}.gz", folder / layout / name)
+            if os.path.isfile(path)  # unlike Path.is_file, False where one may not look
+        }
+        for layout in LAYOUTS
+    ]
+    paths = max(layouts, key=len)
+    files = {name: read_verified(path, sums[name]) for name, path in paths.items()}
+    if missing := [name for name in sums if name not in files]:
+        what = (
+            f"lacks {', '.join(missing)} (.gz or not)" if os.path.isdir(folder) else "is no folder"
+        )
+        raise MissingError(f"{folder} {what}")
+    return files
+
+
+def read_verified(path: Path, expected: str) -> bytearray:
+    """Return the content, uncompressed, of a file whose SHA-256 is as expected.
+
+    Whatever the file holds, never more than ``MAX_BYTES`` are read, or inflated.
+
+    Raises:
+        DataError: if it has another sum or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            packed = file.peek(2)[:2] == b"\x1f\x8b"
+            content = bytearray((gzip.GzipFile(fileobj=file) if packed else file).read(MAX_BYTES))
+    except (OSError, EOFError, zlib.error) as error:
+        found = str(error)
+    else:
+        digest = hashlib.sha256(content).hexdigest()
+        if digest == expected:
+            return content
+        found = f"{len(content):,} bytes with SHA-256 {digest}"
+    raise DataError(f"{path}: found {found}; expected Fashion-MNIST's, with SHA-256 {expected}")
+
+
+def tensors(files: Files, part: str) -> tuple[Tensor, Tensor]:
+    """Return the images of "train" or "t10k", uint8 (N, 1, 28, 28), and the labels, int64 (N,).
+
+    An IDX file is a header, here of 16 and 8 bytes, and the values in C order.
+    Source: http://yann.lecun.com/exdb/mnist/ (bottom of the page).
+    """
+    images = torch.frombuffer(files[f"{part}-images-idx3-ubyte"], dtype=torch.uint8, offset=16)
+    labels = torch.frombuffer(files[f"{part}-labels-idx1-ubyte"], dtype=torch.uint8, offset=8)
+    return images.view(-1, 1, 28, 28), labels.to(torch.int64)
+
+
+def obtain(source: Callable[[Path], Path], project: Path) -> Files:
+    """Return what a source gives, verified, and keep of it what ``project`` does not have.
+
+    A source fills a folder and returns where in it the four files lie.
+    """
+    project.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".halfgen-download-", dir=project) as folder:
+        files = read_folder(source(Path(folder)), SHA256["full"])
+    for name, content in files.items():
+        if not os.path.lexists(project / name):
+            write_atomic(project / name, content)  # plain, the quickest to load
+    return files
+
+
+def from_mirror(folder: Path) -> Path:
+    """Download the four files from the mirror that torchvision names.
+
+    Not through its own ``download=True``, which waits without a limit for a mirror that hangs.
+    """
+    for name in SHA256["full"]:
+        deadline = time.monotonic() + FILE_TIMEOUT
+        url, path = f"{MIRROR}{name}.gz", folder / f"{name}.gz"
+        with urllib.request.urlopen(url, timeout=MIRROR_TIMEOUT) as answer, path.open("wb") as file:
+            while file.tell() < MAX_BYTES and (chunk := answer.read1(1 << 20)):
+                file.write(chunk)
+                if time.monotonic() > deadline:
+                    raise DataError(f"{url} took longer than {FILE_TIMEOUT} s")
+    return folder
+
 
 # Private state, so that neither root nor fresh system lists are needed; the machine's own sources,
 # keys and proxies in /etc/apt hold. Its clean-up hooks would touch the system's caches: cleared.
+# The machine's installed packages do not matter, and their list may be unreadable.
 _APT_CONFIG = """
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
 #clear DPkg::Post-Invoke;
 Dir::State "{folder}/state";
-Dir::State::status "{status}";
+Dir::State::status "/dev/null";
 Dir::Cache "{folder}/cache";
 APT::Sandbox::User "";
 Acquire::http::Timeout "10";
@@ -43,96 +214,32 @@ Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 """
 
 
-def from_torchvision(folder: Path) -> Path:
-    """Download from the mirrors that torchvision names, checking its MD5 sums.
-
-    Not through its own `download=True`, which waits without a limit for a mirror that hangs.
-
-    Raises:
-        DataError: No mirror gave all four files; with each mirror's reason.
-    """
-    try:
-        source = import_torchvision("torchvision.datasets").FashionMNIST
-    except (ImportError, RuntimeError) as error:
-        raise DataError(f"torchvision cannot be imported ({error})") from error
-    reasons = []
-    for mirror in source.mirrors:
-        try:
-            for name, md5 in source.resources:
-                _download(mirror + name, folder / name, md5)
-            return folder
-        except (OSError, http.client.HTTPException, DataError) as error:
-            reasons.append(f"{mirror}: {getattr(error, 'reason', None) or error}")
-    raise DataError("; ".join(reasons))
-
-
-def _download(url: str, path: Path, md5: str) -> None:
-    """Save `url` as `path`, reading no more than the largest file can have."""
-    content = bytearray()
-    deadline = time.monotonic() + FILE_TIMEOUT
-    with urllib.request.urlopen(url, timeout=MIRROR_TIMEOUT) as response:
-        while len(content) < MAX_FILE_BYTES and (chunk := response.read1(1 << 20)):
-            content += chunk
-            if time.monotonic() > deadline:
-                raise DataError(f"{url} took longer than {FILE_TIMEOUT} s")
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != md5:
-        raise DataError(f"{path.name} came with MD5 {found}, torchvision expects {md5}")
-    path.write_bytes(content)
-
-
 def from_debian(folder: Path) -> Path:
-    """Download Debian's package and unpack it in `folder`; installs nothing, needs no root.
-
-    Raises:
-        DataError: No apt-get here, no network, or no such package in this machine's sources.
-    """
-    for tool in ("apt-get", "dpkg-deb"):
-        if shutil.which(tool) is None:
-            raise DataError(f"{tool} is not on this machine")
+    """Download Debian's package and unpack it in ``folder``; installs nothing, needs no root."""
     folder = folder.resolve()
-    for part in ("state/lists/partial", "cache/archives/partial", "unpacked"):
+    for part in ("state/lists/partial", "cache/archives/partial"):
         (folder / part).mkdir(parents=True)
-    config = folder / "apt.conf"
-    status = folder / "status"
-    status.touch()  # the machine's installed packages do not matter, and may be unreadable
-    config.write_text(_APT_CONFIG.format(folder=folder, status=status))
+    (folder / "apt.conf").write_text(_APT_CONFIG.format(folder=folder))
     # One source of several that cannot be reached fails the update but may not matter: go on.
-    update = _run(["apt-get", "-qq", "-c", str(config), "update"], folder)
-    fetched = _run(["apt-get", "-qq", "-c", str(config), "download", DEBIAN_PACKAGE], folder)
-    packages = sorted(folder.glob("*.deb"))
-    if fetched.returncode or not packages:
-        raise DataError(f"apt-get: {_complaint(fetched, update)}")
-    unpacked = _run(["dpkg-deb", "-x", str(packages[0]), str(folder / "unpacked")], folder)
-    if unpacked.returncode:
-        raise DataError(f"dpkg-deb: {_complaint(unpacked)}")
-    return folder / "unpacked/usr/share/datasets/fashion-mnist"
+    steps = (f"apt-get -qq -c apt.conf {step}" for step in ("update", f"download {DEBIAN_PACKAGE}"))
+    said = [_run(step, folder) for step in steps]
+    said += [_run(f"dpkg-deb -x {package.name} .", folder) for package in folder.glob("*.deb")]
+    unpacked = folder / SHARED_FOLDER.relative_to("/")
+    if not unpacked.is_dir():
+        raise DataError("; ".join(filter(None, reversed(said)))[:400])
+    return unpacked
 
 
-def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command quietly in `folder`, in plain English and within `APT_TIMEOUT`."""
-    try:
-        return subprocess.run(
-            command,
-            cwd=folder,
-            env={**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=APT_TIMEOUT,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise DataError(f"{command[0]} failed ({error})") from error
+def _run(command: str, folder: Path) -> str:
+    """Run a command in ``folder`` and return what it complains of, in English."""
+    english = {**os.environ, "LC_ALL": "C"}
+    ended = subprocess.run(
+        command.split(), cwd=folder, env=english, capture_output=True, timeout=APT_TIMEOUT
+    )
+    return "; ".join(ended.stderr.decode(errors="replace").splitlines())
 
 
-def _complaint(*processes: subprocess.CompletedProcess[str]) -> str:
-    """Return what the processes complained of, one line, shortened."""
-    lines = [line for process in processes for line in process.stderr.splitlines() if line.strip()]
-    return "; ".join(lines[:3])[:400] or f"exit status {processes[0].returncode}"
-
-
-SOURCES: tuple[Source, ...] = (
-    ("torchvision's download", from_torchvision),
+SOURCES: tuple[tuple[str, Callable[[Path], Path]], ...] = (
+    ("torchvision's mirror", from_mirror),
     (f"Debian's package {DEBIAN_PACKAGE}", from_debian),
 )
