@@ -12,7 +12,8 @@ parameters cell, and the cell that papermill injected after it, assign.
 import ast
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
@@ -24,6 +25,7 @@ S = TypeVar("S", bound=Settings)
 Spec = dict[str, Any]  # the JSON schema of one field
 
 _COMPUTED = object()  # stands for a value that is no literal
+_INJECTED = re.compile(r"# Parameters\n(\w+ = .*\n?)*")  # as papermill writes: no annotations
 _KINDS = {  # annotations that papermill's inference can parse (no unions, no dots); plain words
     "integer": ("int", "a whole number"),
     "number": ("float", "a number"),
@@ -38,9 +40,6 @@ _LIMITS = {
     "exclusiveMinimum": "greater than {}",
     "maximum": "at most {}",
     "exclusiveMaximum": "less than {}",
-    "multipleOf": "a multiple of {}",
-    "minLength": "at least {} characters",
-    "maxLength": "at most {} characters",
     "pattern": "matching {}",
     "minItems": "of length {} or more",
     "maxItems": "of length {} or less",
@@ -71,9 +70,9 @@ def read_parameters(schema: type[S], namespace: Mapping[str, Any]) -> S:
     if not isinstance(history, list):  # papermill -p In 5
         raise ParameterError(_unknown("In", history, schema))
     given, problems = namespace, []
-    if groups := _parameter_cells(history, schema.model_fields):
-        given = dict(pair for cells in groups for cell in cells for pair in cell.assigned)
-        problems = _cell_problems(groups[-1], schema)
+    if rounds := _parameter_cells(history, schema.model_fields):
+        given = _merged(cell for cells in rounds for cell in cells)
+        problems = _cell_problems(rounds[-1], schema)
     values = {n: given[n] for n in schema.model_fields if given.get(n, _COMPUTED) is not _COMPUTED}
     try:
         # As JSON: no less strict, but a list will do for a tuple, and text for a path.
@@ -85,16 +84,6 @@ def read_parameters(schema: type[S], namespace: Mapping[str, Any]) -> S:
     return parameters
 
 
-def describe(schema: type[Settings]) -> str:
-    """Return a Markdown table of the parameters: name, allowed values, default, what it does."""
-    rows = ["| parameter | allowed | default | what it does |", "|---|---|---|---|"]
-    for name, default, spec in _fields(schema):
-        cells = [f"`{name}`", _allowed(spec), f"`{default}`", spec.get("description", "")]
-        cells = [cell.replace("|", r"\|") for cell in cells]
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows)
-
-
 def parameters_cell(schema: type[Settings]) -> str:
     """Return the source of the parameters cell, each line of a form that papermill can parse.
 
@@ -102,11 +91,14 @@ def parameters_cell(schema: type[Settings]) -> str:
         ValueError: a description or a default holds an "=", at which papermill skips the line.
     """
     lines = []
-    for name, default, spec in _fields(schema):
+    for name, spec in schema.model_json_schema()["properties"].items():
+        field = schema.model_fields[name]
+        default = repr(to_jsonable_python(field.get_default(call_default_factory=True)))
+        if '"' not in default:
+            default = default.replace("'", '"')  # as ruff would have it
         annotation = _KINDS[next(kind for kind in _kinds(spec) if kind != "null")][0]
-        notes = [spec.get("description", ""), _limits(spec).removeprefix("from ")]
-        comment = "; ".join(filter(None, notes))
-        lines.append(f"{name}: {annotation} = {default}" + (f"  # {comment}" if comment else ""))
+        notes = "; ".join(filter(None, (field.description, _limits(spec).removeprefix("from "))))
+        lines.append(f"{name}: {annotation} = {default}" + (f"  # {notes}" if notes else ""))
         if lines[-1].count("=") > 1:
             raise ValueError(f"papermill cannot parse a line with two '=': {lines[-1]}")
     return "\n".join(lines)
@@ -116,59 +108,52 @@ def parameters_cell(schema: type[Settings]) -> str:
 
 
 class _Cell(NamedTuple):
-    """Hold what a cell assigns, name and value, and its statements that are no assignments."""
+    """Hold what a cell assigns at its top level, by name, and whether papermill injected it."""
 
-    assigned: list[tuple[str, Any]]
-    others: list[str]
+    assigned: dict[str, Any]
     injected: bool
 
 
-def _parameter_cells(history: list[str], fields: Iterable[str]) -> list[list[_Cell]]:
-    """Return the cells that set parameters, in groups parted by the calls of `read_parameters`.
+def _parameter_cells(history: list[str], fields: Mapping[str, Any]) -> list[list[_Cell]]:
+    """Return the cells that set parameters, in rounds that end with a call of `read_parameters`.
 
-    A run by papermill makes one group. In Lab the check may be run again after cells of work:
-    there `model = build(...)` sets no parameter, though one may be called `model`.
+    A run by papermill is one round. In Lab the check may be run again after cells of work: there
+    `model = build(...)` sets no parameter, though one may be called `model`.
     """
-    groups: list[list[_Cell]] = [[]]
+    rounds: list[list[_Cell]] = [[]]
     for source in history:
         if "read_parameters(" in source:
-            groups.append([])
-        elif cell := _read_cell(source):
-            first = len(groups) == 1
-            names = {name for name, value in cell.assigned if first or value is not _COMPUTED}
-            if cell.injected or names.intersection(fields):
-                groups[-1].append(cell)
-    return [cells for cells in groups if cells]
+            rounds.append([])
+            continue
+        cell = _Cell(_assigned(source), bool(_INJECTED.fullmatch(source)))
+        first = len(rounds) == 1
+        names = {name for name, value in cell.assigned.items() if first or value is not _COMPUTED}
+        if cell.injected or names & fields.keys():
+            rounds[-1].append(cell)
+    return [cells for cells in rounds if cells]
 
 
-def _read_cell(source: str) -> _Cell | None:
-    """Return what a cell assigns at its top level; None if it is not Python."""
+def _assigned(source: str) -> dict[str, Any]:
+    """Return the names that a cell sets: to literals, or computed in whatever way."""
     try:
         body = ast.parse(source).body
-    except (SyntaxError, ValueError):
-        return None
-    annotated = any(isinstance(statement, ast.AnnAssign) for statement in body)
-    cell = _Cell([], [], source.startswith("# Parameters\n") and not annotated)
+    except (SyntaxError, ValueError):  # magics and unfinished code
+        return {}
+    found: dict[str, Any] = {}
     for statement in body:
         match statement:
-            case ast.Assign(targets=names) if all(isinstance(name, ast.Name) for name in names):
-                cell.assigned.extend((name.id, _literal(statement.value)) for name in names)
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                cell.assigned.append((name, _literal(value)))
-            case ast.AnnAssign(value=None) | ast.Pass() | ast.Expr(value=ast.Constant()):
-                pass
-            case _ if stored := _stored(statement):  # a, b = 1, 2; a += 1; for a in ...
-                cell.assigned.extend((name, _COMPUTED) for name in stored)
-            case _:
-                cell.others.append(ast.unparse(statement).splitlines()[0])
-    return cell
-
-
-def _stored(statement: ast.stmt) -> list[str]:
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return []
-    nodes = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
-    return [node.id for node in nodes if isinstance(node.ctx, ast.Store)]
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                continue
+            case ast.Assign(targets=targets, value=value) if all(
+                isinstance(target, ast.Name) for target in targets
+            ):
+                found |= {target.id: _literal(value) for target in targets}
+            case ast.AnnAssign(target=ast.Name(id=name), value=value):
+                found |= {name: _literal(value)} if value else {}
+            case _:  # a, b = 1, 2; a += 1; for a in ...
+                nodes = (node for node in ast.walk(statement) if isinstance(node, ast.Name))
+                found |= {n.id: _COMPUTED for n in nodes if isinstance(n.ctx, ast.Store)}
+    return found
 
 
 def _literal(value: ast.expr) -> Any:
@@ -181,82 +166,30 @@ def _literal(value: ast.expr) -> Any:
         return _COMPUTED
 
 
+def _merged(cells: Iterable[_Cell]) -> dict[str, Any]:
+    return {name: value for cell in cells for name, value in cell.assigned.items()}
+
+
+# ---- the problems in plain words
+
+
 def _cell_problems(cells: list[_Cell], schema: type[Settings]) -> list[str]:
-    """Return what is wrong with the cells as such: their order, their names, their statements."""
+    """Return what is wrong with the cells as such: their order, and the names that they set."""
     problems = []
     if any(cell.injected for cell in cells) and not cells[-1].injected:
         problems.append(
             "the values given to papermill have no effect: the parameters cell ran after them and "
             "set its defaults again. The notebook has lost its tag: tag that cell `parameters`"
         )
-    for name, value in dict(pair for cell in cells for pair in cell.assigned).items():
-        if name not in schema.model_fields and value is not _COMPUTED:
+    for name, value in _merged(cells).items():
+        if value is _COMPUTED:
+            problems.append(
+                f"{name} is computed inside the parameters cell; papermill would leave it stale: "
+                "compute it in a later cell"
+            )
+        elif name not in schema.model_fields:
             problems.append(_unknown(name, value, schema))
-    stale = (name for cell in cells for name, value in cell.assigned if value is _COMPUTED)
-    problems += (
-        f"{name} is computed inside the parameters cell; papermill would leave it stale: "
-        "compute it in a later cell"
-        for name in dict.fromkeys(stale)
-    )
-    return problems + [
-        f"the parameters cell assigns plain values and does nothing else: move '{statement}' "
-        "to another cell"
-        for cell in cells
-        for statement in cell.others
-    ]
-
-
-# ---- the schema in plain words
-
-
-def _fields(schema: type[Settings]) -> Iterator[tuple[str, str, Spec]]:
-    """Yield each field's name, default (as Python source) and JSON schema."""
-    specs = schema.model_json_schema()["properties"]
-    for name, field in schema.model_fields.items():
-        default = to_jsonable_python(field.get_default(call_default_factory=True))
-        source = repr(default)
-        # Double quotes, as ruff format would have them in the notebook.
-        yield name, source if '"' in source else source.replace("'", '"'), specs[name]
-
-
-def _kinds(spec: Spec) -> list[str]:
-    return [branch.get("type", "string") for branch in spec.get("anyOf", [spec])]
-
-
-def _choices(spec: Spec) -> list[Any]:
-    return spec.get("enum", [spec["const"]] if "const" in spec else [])
-
-
-def _allowed(spec: Spec) -> str:
-    """Say what a field takes, as in "a whole number, from 1 to 10000"."""
-    if "anyOf" in spec:
-        return ", or ".join(map(_allowed, spec["anyOf"]))
-    limits = _limits(spec)
-    if limits.startswith("one of"):
-        return limits
-    return ", ".join(filter(None, (_KINDS[_kinds(spec)[0]][1], limits)))
-
-
-def _limits(spec: Spec) -> str:
-    """Say what a field asks for beyond its type, as in "from 1 to 10000"; may be empty."""
-    if "anyOf" in spec:
-        nullable = "or None" if "null" in _kinds(spec) else ""
-        return ", ".join(filter(None, (*map(_limits, spec["anyOf"]), nullable)))
-    if choices := _choices(spec):
-        return "one of " + ", ".join(map(repr, choices))
-    if "prefixItems" in spec:
-        return "of " + " and ".join(map(_allowed, spec["prefixItems"]))
-    if {"minimum", "maximum"} <= spec.keys():
-        limits = f"from {spec['minimum']} to {spec['maximum']}"
-    else:
-        limits = " and ".join(_LIMITS[key].format(spec[key]) for key in _LIMITS if key in spec)
-    items = spec.get("items") or spec.get("additionalProperties")
-    return ", ".join(
-        filter(None, (limits, f"each {_allowed(items)}" if isinstance(items, dict) else ""))
-    )
-
-
-# ---- the problems in plain words
+    return problems
 
 
 def _unknown(name: str, value: Any, schema: type[Settings]) -> str:
@@ -269,38 +202,63 @@ def _value_problems(
     error: ValidationError, values: Mapping[str, Any], schema: type[Settings]
 ) -> list[str]:
     """Return pydantic's complaints in plain words, one a parameter and one a model validator."""
-    specs = {name: spec for name, _, spec in _fields(schema)}
-    problems: dict[str, None] = {}  # a set that keeps the order
+    specs = schema.model_json_schema()["properties"]
+    problems = []
     for complaint in error.errors():
         own = str(complaint.get("ctx", {}).get("error", ""))  # said by a validator of ours
-        if complaint["loc"]:
-            name = str(complaint["loc"][0])
-            value = values.get(name, schema.model_fields[name].default)
-            must = own or f"must be {_allowed(specs[name])}{_hint(name, value, specs[name])}"
-            problems[f"{name} = {value!r}: {must}"] = None
-        else:
-            problems[own or complaint["msg"]] = None
-    return list(problems)
+        if not complaint["loc"]:
+            problems.append(own or complaint["msg"])
+            continue
+        name = str(complaint["loc"][0])
+        value = values.get(name, schema.model_fields[name].default)
+        must = own or f"must be {_allowed(specs[name])}{_hint(name, value, specs[name])}"
+        problems.append(f"{name} = {value!r}: {must}")
+    return list(dict.fromkeys(problems))
+
+
+def _kinds(spec: Spec) -> list[str]:
+    return [branch.get("type", "string") for branch in spec.get("anyOf", [spec])]
+
+
+def _allowed(spec: Spec) -> str:
+    """Say what a field takes, as in "a whole number, from 1 to 10000"."""
+    if "anyOf" in spec:
+        return ", or ".join(map(_allowed, spec["anyOf"]))
+    kind = "" if "enum" in spec else _KINDS[_kinds(spec)[0]][1]
+    return ", ".join(filter(None, (kind, _limits(spec))))
+
+
+def _limits(spec: Spec) -> str:
+    """Say what a field asks for beyond its type, as in "from 1 to 10000"; may be empty."""
+    if "anyOf" in spec:
+        return ", or ".join(filter(None, map(_limits, spec["anyOf"])))
+    if "enum" in spec:
+        return "one of " + ", ".join(map(repr, spec["enum"]))
+    if {"minimum", "maximum"} <= spec.keys():
+        return f"from {spec['minimum']} to {spec['maximum']}"
+    limits = " and ".join(_LIMITS[key].format(spec[key]) for key in _LIMITS if key in spec)
+    each = f"each {_allowed(spec['items'])}" if spec.get("items") else ""
+    return ", ".join(filter(None, (limits, each)))
 
 
 def _hint(name: str, value: Any, spec: Spec) -> str:
     """Say how to write what was probably meant; empty where that is anyone's guess."""
-    kinds, number = _kinds(spec), _number(value)
-    if choices := [choice for b in spec.get("anyOf", [spec]) for choice in _choices(b)]:
-        return did_you_mean(str(value), choices)
+    kinds, number = set(_kinds(spec)), _number(value)
+    if "enum" in spec:
+        return did_you_mean(str(value), spec["enum"])
     if "boolean" in kinds:
         return f"; papermill: -p {name} True"
-    if number is not None and {"integer", "number"}.intersection(kinds):
-        if not math.isfinite(number):
-            return "; it has to be finite"
-        if isinstance(value, str):
-            why = "use a decimal point" if "," in value else "it was given as text, write"
-            return f"; {why}: {number:.12g}"
-        if isinstance(value, float) and number.is_integer() and "number" not in kinds:
-            return f"; write {number:.0f}"
     if "string" in kinds and isinstance(value, int | float):
         return f"; papermill: -r {name} {json.dumps(str(value))} gives text"
-    return ""
+    if number is None or not kinds & {"integer", "number"}:
+        return ""
+    if not math.isfinite(number):
+        return "; it has to be finite"
+    if isinstance(value, str):
+        why = "use a decimal point" if "," in value else "it was given as text, write"
+        return f"; {why}: {number:.12g}"
+    whole = isinstance(value, float) and number.is_integer() and "number" not in kinds
+    return f"; write {number:.0f}" if whole else ""
 
 
 def _number(value: Any) -> float | None:
