@@ -47,7 +47,7 @@ from nbformat import NotebookNode
 from traitlets import Bool
 
 from .fonts import FIGURE_FACES, font_faces, paper_fonts
-from .notebook import Paper, PaperError, local_bibliography, read_notebook
+from .notebook import Paper, PaperError, read_notebook
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -69,7 +69,11 @@ class PaperExporter(Exporter):
         about = resources.get("metadata", {})
         folder = Path(about.get("path") or ".").resolve()
         paper = read_notebook(nb, about.get("name", ""), self.allow_errors)
-        local_bibliography(paper, folder)
+        for key in ("bibliography", "csl"):
+            if key in paper.meta:
+                paper.meta[key] = str(folder / paper.meta[key])
+                if not Path(paper.meta[key]).is_file():  # pandoc would fetch an address
+                    raise PaperError(f"{key} {paper.meta[key]} is not a file")
         with tempfile.TemporaryDirectory(prefix="halfgen-") as scratch:
             for name, content in paper.files.items():
                 Path(scratch, name).write_bytes(content)

@@ -8,10 +8,10 @@ import base64
 import json
 import re
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Any
 
 import yaml
+from nbconvert.filters import strip_ansi
 from nbconvert.utils.exceptions import ConversionException
 from nbformat import NotebookNode
 
@@ -31,7 +31,6 @@ HIDDEN_TAGS = {"remove", "hide", "remove-cell", "remove_cell", "hide-cell"}
 HIDDEN_INPUT_TAGS = {"hide-input", "remove-input", "hide_input", "remove_input"}
 META_KEYS = ("title", "subtitle", "date", "abstract", "bibliography", "csl", "lang", "stamp")
 
-_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _OPTION = re.compile(r"#\|\s*([\w-]+)\s*:\s*(.*)")
 _ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>")
@@ -259,7 +258,7 @@ def _image_size(content: str, width: Any) -> dict[str, str]:
 
 def _text_part(text: str, keep: bool) -> list[Part]:
     """Return printed text as a terminal leaves it, without colours and progress bars."""
-    lines = [line.rstrip("\r").rsplit("\r", 1)[-1] for line in _ANSI.sub("", text).split("\n")]
+    lines = [line.rstrip("\r").rsplit("\r", 1)[-1] for line in strip_ansi(text).split("\n")]
     lines = [_CONTROL.sub("", line).rstrip() for line in lines if not _PROGRESS.search(line)]
     text = "\n".join(lines).strip("\n")
     if not text.strip() or _ADDRESS.search(text):
@@ -272,19 +271,3 @@ def _image_bytes(content: str | list[str], kind: str) -> bytes:
     if kind == "image/svg+xml" and not re.fullmatch(r"[A-Za-z0-9+/=\s]+", text):
         return text.encode()
     return base64.b64decode(text)
-
-
-def local_bibliography(paper: Paper, folder: PurePath) -> None:
-    """Make the bibliography's path absolute, seen from the notebook's folder.
-
-    Raises:
-        PaperError: if the file is not there.
-    """
-    for key in ("bibliography", "csl"):
-        if key in paper.meta:
-            path = folder / paper.meta[key]
-            try:
-                open(path, "rb").close()
-            except OSError as error:
-                raise PaperError(f"{key} {path} cannot be read: {error.strerror}") from error
-            paper.meta[key] = str(path)
