@@ -82,7 +82,7 @@ def image_grid(
         if i < len(column_labels):
             letters = int(cell * group * 72 / 3.8)  # a letter of this size is 3.8 points wide
             title = fill(column_labels[i], max(letters, 1), break_long_words=False)
-            axes.set_title(title, fontsize=8, pad=3)
+            axes.set_title(title, fontsize=8, pad=4, linespacing=1.1)
         if i == 0:
             for row, label in enumerate(row_labels):
                 axes.text(
@@ -236,8 +236,9 @@ def architecture(blocks: Sequence[tuple[str, tuple[int, ...]]]) -> Figure:
             height, width, depth, label = shape[0] ** 0.5, 0.0, 1.2, f"{shape[0]}"
         x = _draw_box(axes, x, height, width, depth, len(shape) == 3)
         middle = x - depth / 2 - 0.35 * width / 2
-        axes.text(middle, -19.5, label, ha="center", va="top", fontsize=7.5, rotation=90)
-        axes.text(middle, 19.5, name, ha="center", va="bottom", fontsize=7.5, rotation=90)
+        upright = {"va": "center", "fontsize": 7.5, "rotation": 90, "rotation_mode": "anchor"}
+        axes.text(middle, -19.5, label, ha="right", **upright)
+        axes.text(middle, 19.5, name, ha="left", **upright)
         x += 3.2
     axes.set(xlim=(-1.5, x - 1.5), ylim=(-38, 44), aspect="auto")
     axes.set_axis_off()
