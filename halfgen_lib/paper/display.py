@@ -8,45 +8,38 @@ import base64
 import io
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import mistune
 import numpy as np
 from IPython.display import display
-from matplotlib import font_manager
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from .fonts import FIGURE_FACES, paper_fonts
+from . import PAGES, TEMPLATES
 
-TEMPLATES = Path(__file__).parent / "templates"
-STYLE = TEMPLATES / "paper.mplstyle"
-SUBSTITUTE = {"font.family": ["STIXGeneral", "DejaVu Sans"], "mathtext.fontset": "stix"}
-PAGES = "application/vnd.halfgen.pages+json"
-_ALIGNMENT = {"left": (":", ""), "right": ("", ":"), "center": (":", ":")}
+_ENDS = {"l": (":", ""), "r": ("", ":"), "c": (":", ":")}  # of the dashes: how a column is aligned
 _WIDEST = 40  # characters of a cell; a longer one is broken into lines
 
 
 def use_paper_style() -> None:
-    """Make matplotlib draw in the paper's style, with the paper's own font where it is found."""
-    found = paper_fonts()
-    known = {entry.fname for entry in font_manager.fontManager.ttflist}
-    for path in (found[face] for face in FIGURE_FACES if face in found):
-        if str(path) not in known:
-            font_manager.fontManager.addfont(path)
-    plt.style.use(STYLE)
-    if FIGURE_FACES[0] not in found:
-        mpl.rcParams.update(SUBSTITUTE)
+    """Make matplotlib draw in the paper's style."""
+    plt.style.use(TEMPLATES / "paper.mplstyle")
 
 
 def figure_svg(figure: Figure) -> str:
-    """Return a figure as SVG; the same figure gives the same text."""
+    """Return a figure as SVG; the same figure gives the same text.
+
+    Its letters stay letters: matplotlib measures them with STIX, whose widths are near those of
+    the page's fonts, and whoever shows the picture sets them in those.
+    """
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "halfgen"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
+    css = (TEMPLATES / "paper.css").read_text(encoding="utf-8")
+    page_fonts = re.search(r"--serif: (.*);", css)[1].replace('"', "'")
+    return re.sub(r"'STIX\w+'", page_fonts, buffer.getvalue())
 
 
 def figure_png(figure: Figure) -> str:
@@ -65,7 +58,7 @@ def show_figure(figure: Figure, label: str, caption: str, alt: str = "") -> None
         caption: Markdown; may hold computed numbers and TeX.
         alt: a description for readers who cannot see it; the caption if empty.
     """
-    _display_figure(figure, {"label": label, "caption": caption, "alt": alt}, {})
+    _display_figure(figure, {"label": label, "caption": caption, "alt": alt})
 
 
 def show_gallery(
@@ -84,18 +77,14 @@ def show_gallery(
         label: as in `show_figure`, and so are ``caption`` and ``alt``.
     """
     content = [
-        {
-            "title": title,
-            "strips": [{"name": name, "png": _grey_png(strip)} for name, strip in strips.items()],
-        }
+        {"title": title, "strips": [{"name": n, "png": _grey_png(s)} for n, s in strips.items()]}
         for title, strips in pages.items()
     ]
-    _display_figure(
-        overview, {"label": label, "caption": caption, "alt": alt}, {PAGES: {"pages": content}}
-    )
+    own = {"label": label, "caption": caption, "alt": alt}
+    _display_figure(overview, own, {PAGES: {"pages": content}})
 
 
-def _display_figure(figure: Figure, own: dict[str, str], more: dict[str, Any]) -> None:
+def _display_figure(figure: Figure, own: dict[str, str], more: Mapping[str, Any] = {}) -> None:
     # JupyterLab shows no SVG of a notebook that somebody else has run, before it is trusted
     pictures = {"image/svg+xml": figure_svg(figure), "image/png": figure_png(figure)}
     data = {**pictures, **more, "text/plain": own["alt"] or own["caption"]}
@@ -118,7 +107,7 @@ def show_table(
     caption: str,
     *,
     header: Sequence[str] | None = None,
-    align: str | Sequence[str] | None = None,
+    align: str | None = None,
 ) -> None:
     """Display a table with its caption above; a click on a column's title sorts by it.
 
@@ -128,8 +117,7 @@ def show_table(
         label: `tbl-...`, the name that `@tbl-...` refers to.
         caption: Markdown.
         header: column titles; chooses and orders the keys where rows are mappings.
-        align: a letter a column, "l", "r" or "c" ("lrr"), or their names; by default the first
-            column left, the others right.
+        align: a letter a column, l, r or c; by default the first left, the others right.
     """
     _show_caption(caption)
     own = {"label": label, "caption": caption}
@@ -142,7 +130,7 @@ def markdown_table(
     rows: Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]],
     *,
     header: Sequence[str] | None = None,
-    align: str | Sequence[str] | None = None,
+    align: str | None = None,
 ) -> str:
     """Return rows as a Markdown pipe table; see `show_table`.
 
@@ -153,17 +141,17 @@ def markdown_table(
     names = list(header or (first if isinstance(first, Mapping) else ()))
     if not names:
         raise ValueError("a table of sequences, or without rows, needs a header")
-    sides = list(align or ["left"] + ["right"] * (len(names) - 1))
-    letters = {"l": "left", "r": "right", "c": "center"}
-    ends = [_ALIGNMENT[letters.get(side, side)] for side in sides]
+    sides = align or "l" + "r" * (len(names) - 1)
     body = [[row[n] for n in names] if isinstance(row, Mapping) else list(row) for row in rows]
-    for row in [ends, *body]:
+    for row in (sides, *body):
         if len(row) != len(names):
             raise ValueError(f"{len(names)} columns, but {len(row)} entries in {row}")
     cells = [[_cell(entry) for entry in row] for row in (names, *body)]
     # where a table is wider than the page, its columns share it as the dashes do
-    widths = [min(max(map(len, column)), _WIDEST) for column in zip(*cells, strict=True)]
-    marks = [a + "-" * max(n, 3) + b for (a, b), n in zip(ends, widths, strict=True)]
+    marks = []
+    for side, column in zip(sides, zip(*cells, strict=True), strict=True):
+        width = min(max(map(len, column)), _WIDEST)
+        marks.append(("-" * max(width, 3)).join(_ENDS[side]))
     return "\n".join(f"| {' | '.join(line)} |" for line in (cells[0], marks, *cells[1:]))
 
 

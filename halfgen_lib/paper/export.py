@@ -46,10 +46,11 @@ from nbconvert.exporters import Exporter
 from nbformat import NotebookNode
 from traitlets import Bool
 
-from .fonts import FIGURE_FACES, font_faces, paper_fonts
+from . import TEMPLATES
 from .notebook import Paper, PaperError, read_notebook
 
-TEMPLATES = Path(__file__).parent / "templates"
+# scripts that the fonts of Typst do not cover
+_FOREIGN = re.compile(r"[\u0590-\u1dff\u2e80-\ud7ff\uf900-\U0003ffff]")
 
 
 class PaperExporter(Exporter):
@@ -94,9 +95,6 @@ class PaperHTMLExporter(PaperExporter):
     def render(self, paper: Paper, scratch: Path, folder: Path) -> str:
         """Return the HTML page."""
         options = ["--mathml", "--embed-resources", "--toc", "--toc-depth=3", "--wrap=none"]
-        if faces := font_faces():
-            (scratch / "fonts.css").write_text(faces, encoding="utf-8")
-            options.append("--css=fonts.css")
         options += ["--css=paper.css", "--css=tables.css"]
         return run_pandoc(paper, "html", scratch, folder, options)
 
@@ -113,12 +111,11 @@ class PaperPDFExporter(PaperExporter):
         source = run_pandoc(paper, "typst", scratch, folder, ["--extract-media=media"])
         main = scratch / "main.typ"
         main.write_text(source, encoding="utf-8")
-        # The fonts that come with Typst make the PDF the same everywhere; only a script that
-        # they do not cover, or a Typst without them, is worth the machine's own.
-        foreign = re.search(r"[\u0590-\u1dff\u2e80-\ud7ff\uf900-\U0003ffff]", source) is not None
-        own = FIGURE_FACES[0] in paper_fonts()
+        # Typst's own fonts make the PDF the same everywhere; others only where they are needed
+        figures = [f.read_text("utf-8", "ignore") for f in sorted(scratch.glob("*.svg"))]
+        foreign = any(map(_FOREIGN.search, (source, *figures)))
         try:
-            return typst.compile(main, root=scratch, ignore_system_fonts=own and not foreign)
+            return typst.compile(main, root=scratch, ignore_system_fonts=not foreign)
         except RuntimeError as error:
             raise PaperError(f"Typst could not set the paper: {error}") from error
 

@@ -15,6 +15,8 @@ from nbconvert.filters import strip_ansi
 from nbconvert.utils.exceptions import ConversionException
 from nbformat import NotebookNode
 
+from . import PAGES
+
 Part = dict[str, Any]
 
 IMAGES = {
@@ -24,7 +26,6 @@ IMAGES = {
     "image/webp": ".webp",
     "image/gif": ".gif",
 }
-PAGES = "application/vnd.halfgen.pages+json"  # a gallery's, beside the figure that stands for it
 WIDGET = "application/vnd.jupyter.widget-view+json"
 TEXT_WIDTH = 442.0  # points: A4 less the margins in templates/paper.typ
 HIDDEN_TAGS = {"remove", "hide", "remove-cell", "remove_cell", "hide-cell"}

@@ -71,7 +71,7 @@ class Page(HTMLParser):
                 if name.startswith("on") or name in ("srcdoc", "formaction", "action"):
                     yield f"{tag} {name}"
                 scheme = re.match(r"[a-z][a-z0-9+.-]*:", target)
-                fine = ("http:", "https:", "data:image/", "data:font", "data:text/css")
+                fine = ("http:", "https:", "data:image/", "data:text/css")
                 if name in LOADS and scheme and not target.startswith(fine):
                     yield f"{tag} {name}={value[:40]}"
                 if name in ("src", "data", "poster") and target.startswith("http"):

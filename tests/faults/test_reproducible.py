@@ -106,13 +106,14 @@ def test_seeds_differ_in_their_orders_too(check):
 EXPORT = """
 import sys
 from pathlib import Path
-from halfgen_lib.pipeline import export
+from halfgen_lib.report import export
 export(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
 """
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_paper_is_the_same_file_twice(kind, tmp_path, check):
+    display.use_paper_style()
     figure, axes = plt.subplots(figsize=(3, 2))
     axes.plot([0, 1], [1, 0])
     bundle = {"image/svg+xml": display.figure_svg(figure)}

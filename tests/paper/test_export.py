@@ -14,7 +14,7 @@ import pytest
 from pypdf import PdfReader
 
 from halfgen_lib.paper import display
-from halfgen_lib.paper.export import PaperHTMLExporter, PaperPDFExporter
+from halfgen_lib.paper.export import TEMPLATES, PaperHTMLExporter, PaperPDFExporter
 from halfgen_lib.paper.notebook import PaperError
 
 matplotlib.use("agg")
@@ -96,7 +96,8 @@ def figure_outputs():
 
     display.use_paper_style()
     figure, axes = plt.subplots(figsize=(3, 2))
-    axes.plot([0, 1], [1, 0])
+    axes.plot([1, 1e3], [1, -1])
+    axes.set(xscale="log", xlabel="rate λ", ylabel="loss in dB")
     best = 7
     return captured(display.show_figure, figure, "fig-loss", f"Best epoch {best}.", alt="A line.")
 
@@ -170,11 +171,22 @@ def test_the_page_needs_no_other_file(html):
     assert "@import" not in html and not re.search(r"url\((?!['\"]?data:)", html)
 
 
-def test_the_page_carries_its_fonts_where_they_are_found(html, monkeypatch):
-    assert html.count("@font-face") == html.count("url(data:font/woff;base64,") == 4
-    monkeypatch.setattr("halfgen_lib.paper.export.font_faces", lambda: "")
-    page = to_html(notebook(markdown("# T")))
-    assert "@font-face" not in page and "--serif:" in page
+def test_letters_of_figures_stay_letters_in_the_papers_fonts(html, pdf, figure_outputs):
+    svg = next(o.data["image/svg+xml"] for o in figure_outputs if "image/svg+xml" in o.data)
+    fonts = re.search(r"--serif: (.*);", (TEMPLATES / "paper.css").read_text())[1]
+    families = {family.strip() for family in re.findall(r"font-family: ([^;\"]+)", svg)}
+    assert families and all(family.startswith(fonts.replace('"', "'")) for family in families)
+    assert "@font-face" not in html and "data:font" not in html and fonts in html
+    text = pdf_text(pdf)
+    assert all(words in text for words in ("rate λ", "\u22121", "loss in dB"))
+    assert re.search(r"1 ?0 ?3", text)  # the tick $10^3$
+
+
+def test_pdf_holds_typsts_fonts_alone(pdf):
+    fonts = {name.decode() for name in re.findall(rb"/BaseFont\s*/\w+\+(\w+)", pdf)}
+    assert {name for name in fonts if not name.startswith(("Libertinus", "NewCMMath"))} == {
+        "DejaVuSansMono"  # of code and printed text
+    }
 
 
 def test_code_is_folded_in_html_and_absent_from_pdf(html, pdf):
@@ -331,6 +343,14 @@ def test_table_needs_matching_columns():
     assert "| k\u00a0nearest |" in display.markdown_table([[" k\u00a0nearest"]], header=["a"])
     table = display.markdown_table([[1, "x\ny"]], header=["a", "b"], align="lc")
     assert table.splitlines()[1:] == ["| :--- | :---: |", "| 1 | x y |"]
+
+
+def test_a_table_keeps_its_widths_and_aligns_as_asked():
+    table = display.markdown_table([{"a": "x" * 90, "b": 1, "c": "|"}], align="rcl")
+    marks = ["-" * 40 + ":", ":---:", ":---"]
+    assert table.splitlines()[1] == f"| {' | '.join(marks)} |"
+    assert table.endswith(r"| 1 | \| |")
+    assert display.markdown_table([[1, 2]], header="ab").splitlines()[1] == "| :--- | ---: |"
 
 
 @pytest.mark.parametrize("to, suffix", [("halfgen-html", "html"), ("halfgen-pdf", "pdf")])
