@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from .data import CLASS_NAMES, Images
 from .settings import Settings
 
 Scores = dict[str, np.ndarray]
+Predict = Callable[[Tensor], Tensor]
 
 SEED_REPORT_MSE = 0.0273  # Erkol (2023), section 5: where both losses converge, by epoch 17
 
@@ -26,29 +27,19 @@ SEED_REPORT_MSE = 0.0273  # Erkol (2023), section 5: where both losses converge,
 def mse_per_image(completed: Tensor, right: Tensor) -> Tensor:
     """Return the mean squared error of each half over its pixels: the seed's equation (3).
 
-    Args:
-        completed: (N, 1, 28, 14) predicted right halves in [0, 1].
-        right: (N, 1, 28, 14) true right halves in [0, 1].
-
-    Returns:
-        (N,) in [0, 1].
+    Of right halves (N, 1, 28, 14) in [0, 1], predicted and true: (N,) in [0, 1].
 
     Raises:
         ValueError: if the shapes differ.
     """
     if completed.shape != right.shape:
-        raise ValueError(
-            f"completed has shape {tuple(completed.shape)}, right {tuple(right.shape)};"
-            " they must be equal"
-        )
+        shapes = f"completed has shape {tuple(completed.shape)}, right {tuple(right.shape)}"
+        raise ValueError(f"{shapes}; they must be equal")
     return (completed - right).square().flatten(1).mean(1)
 
 
 def psnr(mse: float) -> float:
-    """Return the peak signal-to-noise ratio 10 log10(1 / MSE) in dB, for a peak value of 1.
-
-    An error of zero gives infinity.
-    """
+    """Return the peak signal-to-noise ratio 10 log10(1 / MSE) in dB; infinity for no error."""
     return -10 * math.log10(mse) if mse > 0 else math.inf
 
 
@@ -65,14 +56,8 @@ def structural_similarity(image: Tensor, truth: Tensor, **options: Any) -> Any:
 def ssim_per_image(left: Tensor, completed: Tensor, right: Tensor) -> Tensor:
     """Return the structural similarity of each half (Wang et al. 2004), data range 1.
 
-    The windows (Gaussian, 11x11, sigma 1.5) see the whole image, the true left half included,
-    and the map is averaged over the right half's pixels.
-
-    Args:
-        left, completed, right: (N, 1, 28, 14) in [0, 1].
-
-    Returns:
-        (N,) in [-1, 1].
+    Of halves (N, 1, 28, 14) in [0, 1]: (N,) in [-1, 1]. The windows (Gaussian, 11x11, sigma 1.5)
+    see the whole image, the true left half included; the right half's pixels are averaged.
     """
     if not len(left):
         return left.new_empty(0)
@@ -87,21 +72,14 @@ def ssim_per_image(left: Tensor, completed: Tensor, right: Tensor) -> Tensor:
 def seam_step(left: Tensor, right: Tensor) -> Tensor:
     """Return the mean absolute step between the columns that meet at the seam, 13 and 14.
 
-    A completion that fits its left half has about the true image's step.
-
-    Args:
-        left, right: (N, 1, 28, 14) in [0, 1].
-
-    Returns:
-        (N,) in [0, 1].
+    Of halves (N, 1, 28, 14) in [0, 1]: (N,) in [0, 1]. A completion that fits its left half has
+    about the true image's step.
     """
     return (right[..., 0] - left[..., -1]).abs().flatten(1).mean(1)
 
 
 @torch.inference_mode()
-def score_images(
-    predict: Callable[[Tensor], Tensor], images: Images, given: str = "left"
-) -> Scores:
+def score_images(predict: Predict, images: Images, given: str = "left") -> Scores:
     """Return every score of every image.
 
     Args:
@@ -123,9 +101,7 @@ def score_images(
     return {name: values.double().numpy() for name, values in scores.items()}
 
 
-def halves_mse(
-    predict: Callable[[Tensor], Tensor], images: Images, given: str = "left"
-) -> np.ndarray:
+def halves_mse(predict: Predict, images: Images, given: str = "left") -> np.ndarray:
     """Return the mean squared error alone of each image, (N,) float64: :func:`score_images`."""
     left, right = images.halves(given)
     return mse_per_image(predict(left).cpu(), right.cpu()).double().numpy()
@@ -137,22 +113,17 @@ class Interval(Settings):
     mean: float
     low: float
     high: float
-    count: Annotated[int, Field(ge=1)]
+    count: int = Field(ge=1)
 
     def __getitem__(self, name: str) -> float:
         return getattr(self, name)
 
 
 def bootstrap(values: np.ndarray, *, resamples: int = 2000, seed: int = 0) -> Interval:
-    """Return the mean of ``values`` with the 2.5 and 97.5 percentiles of its bootstrap means.
+    """Return the mean of ``values`` (N,) with the 2.5 and 97.5 percentiles of its bootstrap means.
 
     Images are drawn with replacement (Efron 1979, the percentile method). The interval tells how
     the mean would vary over test sets, not over trainings.
-
-    Args:
-        values: (N,) finite numbers, N >= 1.
-        resamples: bootstrap samples to draw.
-        seed: of the draws.
 
     Raises:
         ValueError: if there is no value, or one is not finite.
@@ -162,10 +133,8 @@ def bootstrap(values: np.ndarray, *, resamples: int = 2000, seed: int = 0) -> In
         raise ValueError(f"a bootstrap needs one or more finite numbers; got shape {values.shape}")
     low = high = mean = float(values.mean())
     if len(values) > 1:  # scipy refuses a single value
-        found = stats.bootstrap(
-            (values,), np.mean, n_resamples=resamples, batch=100, method="percentile", rng=seed
-        )
-        low, high = map(float, found.confidence_interval)
+        options = {"n_resamples": resamples, "batch": 100, "method": "percentile", "rng": seed}
+        low, high = map(float, stats.bootstrap((values,), np.mean, **options).confidence_interval)
     return Interval(mean=mean, low=low, high=high, count=len(values))
 
 
@@ -173,12 +142,12 @@ def summarise(scores: Scores, labels: np.ndarray) -> dict[str, Any]:
     """Return means with intervals over all images and for each class.
 
     Args:
-        scores: as :func:`score` returns them.
+        scores: as :func:`score_images` returns them.
         labels: (N,) class numbers 0 to 9.
 
     Returns:
-        ``{"overall": {score: {mean, low, high, count}}, "per_class": {class name: the same}}``,
-        with ``psnr`` (dB), which is that of the mean error, not the mean of the images' PSNR.
+        ``{"overall": {score: Interval}, "per_class": {class name: the same}}``, with ``psnr``
+        (dB), which is that of the mean error, not the mean of the images' PSNR.
     """
 
     def intervals(chosen: np.ndarray) -> dict[str, Interval]:
@@ -209,9 +178,6 @@ def first_of_each_class(labels: np.ndarray, count: int) -> np.ndarray:
 
 def best_median_worst(mse: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the positions (10, 3) of each class's lowest, median and highest error."""
-    chosen = []
-    for number in range(len(CLASS_NAMES)):
-        members = np.flatnonzero(labels == number)
-        ranked = members[np.argsort(mse[members], kind="stable")]
-        chosen.append([ranked[0], ranked[len(ranked) // 2], ranked[-1]])
-    return np.array(chosen)
+    ranked = np.argsort(mse, kind="stable")
+    classes = (ranked[labels[ranked] == number] for number in range(len(CLASS_NAMES)))
+    return np.array([[own[0], own[len(own) // 2], own[-1]] for own in classes])
