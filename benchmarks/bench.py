@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 from halfgen_lib.data import Splits, load, split
+from halfgen_lib.files import write_json
 from halfgen_lib.models import build_model
-from halfgen_lib.runs import write_json
 from halfgen_lib.runs.provenance import provenance
 from halfgen_lib.runs.record import results_path
 

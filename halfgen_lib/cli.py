@@ -76,9 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     analyse.set_defaults(run=_analyse)
 
-    publish = commands.add_parser("publish", help="keep a run's weights in report/weights")
+    publish = commands.add_parser("publish", help="keep a run in report/networks")
     publish.add_argument("run_id", help="a finished run; current: the last one trained")
-    publish.add_argument("--as", dest="name", required=True, help="what the weights are called")
+    publish.add_argument("--as", dest="name", required=True, help="what it is called")
     publish.set_defaults(run=_publish)
 
     _add_complete(commands.add_parser("complete", help="complete a picture of your own"))
@@ -167,12 +167,12 @@ def _study(arguments: argparse.Namespace, _: list[str]) -> None:
 
 def _classifier(arguments: argparse.Namespace, _: list[str]) -> None:
     from .analysis.classifier import NAMES, publish_classifier
-    from .runs.sealed import weights_path
+    from .runs.published import networks_dir
 
     print("training; it takes some minutes", flush=True)
     for shown, value in publish_classifier(half=arguments.half)["test_accuracy"].items():
         print(f"test accuracy, {shown.replace('_', ' ')}: {value['mean']:.4f}")
-    print(weights_path(NAMES[arguments.half]))
+    print(networks_dir() / NAMES[arguments.half])
 
 
 def _analyse(arguments: argparse.Namespace, _: list[str]) -> None:
@@ -189,16 +189,16 @@ def _analyse(arguments: argparse.Namespace, _: list[str]) -> None:
 
 def _publish(arguments: argparse.Namespace, _: list[str]) -> None:
     from .runs import find_run
-    from .runs.weights import publish_weights
+    from .runs.published import publish_run
 
-    print(publish_weights(find_run(arguments.run_id), arguments.name))
+    print(publish_run(find_run(arguments.run_id), arguments.name).directory)
 
 
 def _add_complete(complete: argparse.ArgumentParser) -> None:
     complete.add_argument("picture", help="a picture of any size: one object on a plain ground")
     complete.add_argument("-o", "--output", required=True, help="the picture to write")
     complete.add_argument("--given", choices=["left", "right", "top", "bottom"], default="left")
-    complete.add_argument("--model", default="cae", help="published weights, or a run's id (cae)")
+    complete.add_argument("--model", default="cae", help="a published network, or a run's id (cae)")
     complete.add_argument("-n", type=int, default=1, help="completions to draw (1)")
     complete.add_argument("--seed", type=int, default=0, help="of the draws (0)")
     complete.add_argument("--scale", type=int, default=8, help="edge of a pixel in the output (8)")
@@ -226,7 +226,7 @@ def _bench(_: argparse.Namespace, rest: list[str]) -> None:
     import os
     import subprocess
 
-    from .runs.provenance import project_root
+    from .files import project_root
 
     root = project_root()
     if not (root / "benchmarks" / "__main__.py").is_file():

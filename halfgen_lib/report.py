@@ -19,9 +19,8 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import requires, version
 from pathlib import Path
 
-from .files import write_atomic
+from .files import project_root, write_atomic
 from .runs import CURRENT, current_run_id, default_runs_dir
-from .runs.provenance import project_root
 from .runs.record import results_path
 
 # the core experiment; the longer studies show published results

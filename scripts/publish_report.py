@@ -14,11 +14,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from halfgen_lib.files import MANIFEST, RunError, project_root, read_json, write_json
 from halfgen_lib.report import FORMATS, PipelineError, make_report
-from halfgen_lib.runs import RunError, find_run, read_json, write_json
-from halfgen_lib.runs.provenance import project_root
+from halfgen_lib.runs import find_run
 
-MANIFEST = "manifest.json"
 LARGEST = 4 * 2**20  # bytes, both files together: git keeps every version of them
 AGAIN = "`make publish-report` makes it again"
 

@@ -3,9 +3,8 @@
 Usage: python scripts/write_readme.py
 """
 
-from halfgen_lib.files import write_atomic
+from halfgen_lib.files import project_root, write_atomic
 from halfgen_lib.readme import sections, with_sections
-from halfgen_lib.runs.provenance import project_root
 
 
 def main() -> None:

@@ -13,9 +13,9 @@ import pytest
 
 from halfgen_lib import config
 from halfgen_lib import report as pipeline
+from halfgen_lib.files import project_root
 from halfgen_lib.paper.parameters import parameters_cell
 from halfgen_lib.runs import find_run
-from halfgen_lib.runs.provenance import project_root
 
 ROOT = project_root()
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

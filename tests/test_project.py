@@ -15,7 +15,7 @@ from packaging.version import Version
 from halfgen_lib import models
 from halfgen_lib.analysis.summaries import staleness
 from halfgen_lib.config import RunConfig
-from halfgen_lib.runs.provenance import project_root
+from halfgen_lib.files import project_root
 from halfgen_lib.runs.record import read_results
 
 ROOT = project_root()

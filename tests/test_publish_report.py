@@ -6,7 +6,7 @@ import shutil
 import publish_report
 import pytest
 
-from halfgen_lib.runs.provenance import project_root
+from halfgen_lib.files import project_root
 
 ROOT = project_root()
 

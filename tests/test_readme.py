@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
+from halfgen_lib.files import project_root
 from halfgen_lib.readme import results_section, sections, with_sections
-from halfgen_lib.runs.provenance import project_root
 from halfgen_lib.runs.record import results_path
 
 MARKED = "a\n<!-- bench -->\nold\n<!-- /bench -->\nz\n"

@@ -14,8 +14,7 @@ from ..data import Dataset, Images, Splits, load, split, stratified_order
 from ..evaluation import bootstrap
 from ..models.cvae import CVAECompleter
 from ..runs import Run, default_runs_dir
-from ..runs.restore import restore_run
-from ..runs.weights import published_weights
+from ..runs.published import published_runs
 from ..settings import known
 from ..training import fit
 from ..variants import BEYOND
@@ -93,10 +92,9 @@ def analyse_beyond(
 def finished_run(config: RunConfig, dataset: Dataset) -> Run:
     """Return the run of a configuration: trained here, or else published, or else trained now."""
     if not Run(default_runs_dir() / config.run_id).is_finished:
-        for name, entry in published_weights().items():
-            record = entry.record
-            if record.config_hash == config.hash() and record.is_current:
-                return restore_run(name, dataset)
+        for run in published_runs().values():
+            if run.record["identity"] == config.identity() and run.is_current:
+                return run
     return fit(config, dataset)
 
 
@@ -142,7 +140,7 @@ def beyond_analysis(
         values["methods"][name]["title"] = NETWORKS[name]
     values["runs"] = {
         name: {
-            "run_id": run.record.get("published", {}).get("run_id", run.run_id),
+            "run_id": run.config.run_id,
             "parameters": models[name].parameter_count(),
             "test_mse": run.metrics["overall"]["mse"],
         }
@@ -187,7 +185,7 @@ def ensembles(groups: Mapping[str, Sequence[Run]], splits: Splits) -> list[dict[
     pairs = {name: part.halves() for name, part in parts.items()}
     found = []
     for title, runs in groups.items():
-        networks = {run.run_id: run.model().predict for run in runs}
+        networks = {run.config.run_id: run.model().predict for run in runs}
         floors = {name: ensemble_floor(networks, pair) for name, pair in pairs.items()}
         found.append({"title": title, "run_ids": list(networks), **floors})
     return found

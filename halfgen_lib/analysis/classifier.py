@@ -8,6 +8,7 @@ number from elsewhere.
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from itertools import pairwise
@@ -21,8 +22,9 @@ from torch import Tensor, nn
 
 from ..data import HALF_WIDTH, Dataset, Images, load, split, to_unit
 from ..evaluation import bootstrap
+from ..files import read_bytes, read_manifest, to_json, write_published
 from ..runs.provenance import provenance
-from ..runs.sealed import read_sealed, write_sealed
+from ..runs.published import networks_dir
 from ..training import choose_device
 
 NAMES = {False: "classifier", True: "classifier-left"}  # of whole images, of left halves
@@ -198,21 +200,25 @@ def publish_classifier(
         "origin": provenance(choose_device(settings.get("device", "cpu")), dataset.sha256),
     }
     state = {key: value.contiguous() for key, value in network.state_dict().items()}
-    write_sealed(NAMES[half], save(state), record)
+    contents = {"model.safetensors": save(state), "record.json": to_json(record)}
+    write_published(networks_dir() / NAMES[half], contents)
     return record
 
 
 def load_classifier(half: bool = False) -> tuple[Classifier, dict[str, Any]]:
-    """Return a published classifier, in evaluation mode on the CPU, and its record.
+    """Return a published classifier, in evaluation mode on the CPU, and its record with SHA-256.
 
     Args:
         half: the one of left halves.
 
     Raises:
-        WeightsError: if it is missing, damaged or not the recorded one; the message says how to
-            train it.
+        RunError: if it is missing, damaged or not the recorded one; the message says how to train
+            it.
     """
-    content, record = read_sealed(NAMES[half], REMEDY.format(" --half" * half))
+    place, remedy = networks_dir() / NAMES[half], REMEDY.format(" --half" * half)
+    names = ("model.safetensors", "record.json")
+    sums = read_manifest(place, remedy)
+    content, record = (read_bytes(place / name, remedy) for name in names)
     network = Classifier()
     network.load_state_dict(load_safetensors(content))
-    return network.eval(), record
+    return network.eval(), json.loads(record) | {"sha256": sums[names[0]]}

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from ..data import Dataset, Images, join
 from ..evaluation import bootstrap, first_of_each_class, seam_step
-from ..pixels import encode
 from . import floor, realism, sampling
 from .classifier import Classifier, left_only, load_classifier
+from .published import encode
 from .scene import Scene, make_scene
 
 IMAGES, DRAWS = 2000, 19  # 19 draws bound central intervals of 50 % and of 90 % exactly
@@ -64,7 +64,7 @@ def generative_analysis(
 
     Raises:
         ValueError: if a size is not allowed.
-        WeightsError: if there is no classifier.
+        RunError: if there is no classifier.
     """
     fewest = max(map(sampling.needed_draws, LEVELS))
     if draws < fewest:
@@ -217,7 +217,7 @@ def examples(methods: Mapping[str, Predictor], test: Images, seed: int) -> dict[
     Returns:
         ``positions`` in the test file; ``left`` and ``right``, the true halves; ``point`` name ->
         the prediction; ``draws`` name -> six draws, of methods that draw; each text holds ten
-        halves (:func:`pixels.decode`).
+        halves (:func:`published.decode`).
     """
     positions = first_of_each_class(test.labels.numpy(), 1)[:, 0]
     left, right = test.select(positions).halves()

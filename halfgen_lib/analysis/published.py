@@ -5,17 +5,21 @@ Each returns plain JSON values; :func:`publish` adds where and when they were co
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from torch import Tensor
 
 from ..config import RunConfig
 from ..data import Dataset, load, split
 from ..evaluation import first_of_each_class, score_images, summarise
-from ..pixels import decode as decode  # with what it reads: what examples hold
-from ..pixels import encode
-from ..runs import Run, RunError, read_json, write_json
+from ..files import RunError, read_json, write_json
+from ..runs import Run
 from ..runs.provenance import provenance
-from ..runs.record import ResultsError, results_path
+from ..runs.record import results_path
 from ..training import choose_device, fit
 from .audits import audit_analysis, facing_analysis
 from .baselines import fit_baselines, paired_difference
@@ -37,17 +41,14 @@ def published(name: str) -> dict[str, Any] | None:
     """Return a published analysis, or None if there is none yet.
 
     Raises:
-        ResultsError: if its file is damaged; the message names it.
+        RunError: if its file is damaged; the message names it.
     """
     path = results_path(name)
     if not path.exists():
         return None
-    try:
-        values = read_json(path)
-    except RunError as error:
-        raise ResultsError(str(error)) from None
+    values = read_json(path)
     if not isinstance(values, dict) or not isinstance(values.get("origin"), dict):
-        raise ResultsError(f"{path} holds no published analysis: it has no origin")
+        raise RunError(f"{path} holds no published analysis: it has no origin")
     return values
 
 
@@ -55,7 +56,7 @@ def published_benches() -> dict[str, dict[str, Any]]:
     """Return the published benches by the names of their files; what was tried out is left out.
 
     Raises:
-        ResultsError: if a file is damaged; the message names it.
+        RunError: if a file is damaged; the message names it.
     """
     names = sorted(path.stem for path in results_path("any").parent.glob("bench-*.json"))
     benches = {name: published(name) for name in names}
@@ -112,3 +113,22 @@ def baselines_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
         "differences": differences,
         "examples": examples,
     }
+
+
+# ---- images inside published results: 8-bit pixels as text
+
+
+def encode(completed: Tensor) -> str:
+    """Return halves (N, 1, 28, 14) in [0, 1] as base64 of their uint8 pixels."""
+    return base64.b64encode((completed * 255).round().byte().cpu().numpy().tobytes()).decode()
+
+
+def decode(text: str) -> np.ndarray:
+    """Return what :func:`encode` wrote: (N, 28, 14) in [0, 1]."""
+    pixels = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
+    return pixels.reshape(-1, 28, 14).astype(np.float32) / 255
+
+
+def decode_all(texts: Iterable[str]) -> np.ndarray:
+    """Return what :func:`encode` wrote, several times: (K, N, 28, 14) in [0, 1]."""
+    return np.stack([decode(text) for text in texts])

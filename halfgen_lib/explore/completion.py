@@ -15,7 +15,7 @@ from torch import Tensor
 from ..data import Side, halves, join
 from ..files import write_atomic
 from ..runs import CURRENT, default_runs_dir, find_run
-from ..runs.weights import load_weights, published_weights
+from ..runs.published import published_runs
 from .pictures import FORMATS, Picture, to_pose
 
 MAX_SCALE = 64
@@ -98,7 +98,7 @@ def complete(
         picture: whatever :func:`pictures.to_pose` takes; of one of 28 × 28 only the known half
             is read, and that half alone is enough.
         given: the known side: "left", "right", "top" or "bottom".
-        model: the name of published weights, the id of a finished run ("current": the last one
+        model: the name of a published network, the id of a finished run ("current": the last one
             chosen), or anything with ``predict(left)`` or ``sample(left, n, generator)``, such as
             a network or a fitted baseline. One that can draw always draws.
         n: completions, 1 or more; more than one needs a model that draws.
@@ -107,7 +107,7 @@ def complete(
     Raises:
         TypeError, ValueError: an argument that is not allowed, an unknown model, a picture that
             cannot be used.
-        RunError, WeightsError: if the model's weights cannot be used.
+        RunError: if the model's weights cannot be used.
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValueError(f"n is {n!r}, allowed: an integer of 1 or more")
@@ -149,11 +149,11 @@ def _resolve(model: Any) -> tuple[Any, str, str]:
                 f"model is a {type(model).__name__}, which can neither predict nor sample"
             )
         return model, type(model).__name__, ""
-    published = published_weights()
-    if model in published:
-        return load_weights(model), model, published[model].record.identity["given"]
-    if model == CURRENT or (model and (default_runs_dir() / model).is_dir()):
+    published = published_runs()
+    run = published.get(model)
+    if not run and (model == CURRENT or (model and (default_runs_dir() / model).is_dir())):
         run = find_run(model)
+    if run:
         return run.model(), run.run_id, run.config.given
     names = ", ".join(published) or "nothing is"
     raise ValueError(

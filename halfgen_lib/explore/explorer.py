@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,15 @@ from torch import Tensor
 from ..data import CLASS_NAMES, Images, Side, halves, join, load, to_unit
 from ..evaluation import mse_per_image
 from ..models.base import Completer
-from ..runs import Run, RunError, find_run
-from ..runs.weights import WeightsError, load_weights, published_weights
+from ..runs import RunError, find_run
+from ..runs.published import published_runs
 from .completion import right_halves
 from .pictures import PictureError, to_pose
 from .tiles import Tile, View, awaited, error_tile, given_tile
 
 WHAT_TO_RUN = (
     "There is no trained network yet. Run notebook 02_train (or halfgen train) and then this one"
-    " again; published weights (halfgen publish RUN_ID --as NAME) are found too."
+    " again; published networks (halfgen publish RUN_ID --as NAME) are found too."
 )
 WALK = 9  # pictures on the way from one left half to another
 MOST_DRAWS = 8
@@ -85,7 +85,7 @@ class Explorer:
         """Return a network, loaded at its first use.
 
         Raises:
-            RunError, WeightsError: if it cannot be loaded.
+            RunError: if it cannot be loaded.
         """
         if name not in self._loaded:
             self._loaded[name] = self.models[name][0]()
@@ -101,7 +101,7 @@ class Explorer:
         The draws, which may take a while, are in the whole of the view.
 
         Raises:
-            RunError, WeightsError: if the model cannot be loaded.
+            RunError: if the model cannot be loaded.
         """
         chosen = (choice.label, choice.number, choice.model, choice.given)
         left, right, completed = self._both_completed(*chosen)
@@ -160,7 +160,7 @@ class Explorer:
         """Return the models that put a code between an encoder and a decoder."""
         found = []
         for name in self.models:
-            with suppress(RunError, WeightsError):  # where it is chosen, it is said
+            with suppress(RunError):  # where it is chosen, it is said
                 model = self.model(name)
                 if hasattr(model, "encoder") and hasattr(model, "decoder"):
                     found.append(name)
@@ -177,7 +177,7 @@ class Explorer:
             place: of the large picture on the way, 0 (the first) to 1 (the second).
 
         Raises:
-            RunError, WeightsError: if the model cannot be loaded.
+            RunError: if the model cannot be loaded.
         """
         side: Any = self.models[name][1]
         images = torch.cat([self.image(*first), self.image(*second)])
@@ -204,7 +204,7 @@ class Explorer:
 
         Raises:
             PictureError: if the picture cannot be used.
-            RunError, WeightsError: if the model cannot be loaded.
+            RunError: if the model cannot be loaded.
         """
         image, notes = to_pose(picture, given)
         words = [f"{note[0].upper()}{note[1:]}." for note in notes]
@@ -300,20 +300,14 @@ def find_models() -> dict[str, tuple[Loader, str]]:
     """Return what is published, and the run that was last trained here unless it is published.
 
     Raises:
-        WeightsError: if the list of published weights is damaged.
+        RunError: if the settings of a published network are damaged.
     """
-    published = published_weights()
-    found: dict[str, tuple[Loader, str]] = {
-        name: (partial(load_weights, name), str(entry.record.identity["given"]))
-        for name, entry in published.items()
-    }
-    try:
-        run: Run = find_run()
-    except RunError:
-        return found
-    if run.run_id not in {entry.run_id for entry in published.values()}:
-        found[run.run_id] = (run.model, run.config.given)
-    return found
+    runs = published_runs()
+    with suppress(RunError):  # where nothing was trained
+        last = find_run()
+        if last.run_id not in {run.config.run_id for run in runs.values()}:
+            runs[last.run_id] = last
+    return {name: (run.model, run.config.given) for name, run in runs.items()}
 
 
 def open_explorer(data: str) -> Explorer:
@@ -321,6 +315,6 @@ def open_explorer(data: str) -> Explorer:
 
     Raises:
         DataError: if the images cannot be had.
-        WeightsError: if the list of published weights is damaged.
+        RunError: if the settings of a published network are damaged.
     """
     return Explorer(load(data).test, find_models())

@@ -14,7 +14,6 @@ import numpy as np
 
 from ..data import CLASS_NAMES, HALF_WIDTH, Side
 from ..runs import RunError
-from ..runs.weights import WeightsError
 from .controls import Drawing, Keys, Slider
 from .explorer import MOST_DRAWS, WHAT_TO_RUN, Choice, Explorer
 from .pictures import PictureError
@@ -22,7 +21,7 @@ from .tiles import View, message
 
 CLASSES = [(name, label) for label, name in enumerate(CLASS_NAMES)]
 _SNUG = widgets.Layout(width="max-content")
-SHOWN = (PictureError, RunError, WeightsError)  # told in the panel; any other error is a defect
+SHOWN = (PictureError, RunError)  # told in the panel; any other error is a defect
 
 
 class Panel(widgets.HBox):

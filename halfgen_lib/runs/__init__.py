@@ -9,14 +9,13 @@
         status.json        written last: only ``finished`` may enter a table or a figure
 
 Every file is written beside its place and moved there, so that a reader sees all of it or none.
+A published run (see :mod:`published`) is read in the same way, once each file's hash is checked.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import json
-import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,64 +26,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 
 from ..config import RunConfig
-from ..files import write_atomic
-from ..models import build_model
+from ..files import RunError, finite_float, folder, read_bytes, read_json, write_atomic, write_json
+from ..models import build_model, revision
 from ..models.base import Completer
-from .provenance import project_root
 
 HISTORY_COLUMNS = ("epoch", "train_loss", "val_loss", "lr", "seconds")
 CURRENT = "current"
 
 
-class RunError(RuntimeError):
-    """A run that is missing, unfinished, damaged or in use."""
-
-
 def default_runs_dir() -> Path:
     """Return the folder of the runs: ``HALFGEN_RUNS``, or ``runs`` in the project."""
-    return Path(os.environ.get("HALFGEN_RUNS") or project_root() / "runs")
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON, atomically; NaN and infinities are refused.
-
-    Args:
-        path: of the file.
-        value: plain values; pydantic's models, an interval say, as their fields.
-    """
-    text = json.dumps(value, indent=1, allow_nan=False, default=BaseModel.model_dump)
-    write_atomic(path, (text + "\n").encode())
-
-
-def read_json(path: Path, *, finite: bool = True) -> Any:
-    """Return the content of a JSON file.
-
-    Args:
-        path: of the file.
-        finite: whether a NaN or an infinity, which JSON knows not, is a damage.
-
-    Raises:
-        RunError: if the file is missing or damaged; the message names it.
-    """
-    number = _finite if finite else float
-    try:
-        text = path.read_text(encoding="utf-8")
-        return json.loads(text, parse_constant=number, parse_float=number)
-    except FileNotFoundError:
-        raise RunError(f"{path} is missing") from None
-    except (ValueError, RecursionError, OSError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from None
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is not finite")
-    return value
+    return folder("HALFGEN_RUNS", "runs")
 
 
 @contextmanager
@@ -98,8 +53,8 @@ def _damaged(path: Path) -> Iterator[None]:
     except RunError:
         raise
     except Exception as error:
-        first = str(error).strip().partition("\n")[0]
-        raise RunError(f"{path} cannot be used: {type(error).__name__}: {first}") from error
+        reason = " ".join(str(error).split())[:200]  # torch names every layer, pydantic a page
+        raise RunError(f"{path} cannot be used: {type(error).__name__}: {reason}") from error
 
 
 @dataclass(frozen=True)
@@ -122,7 +77,12 @@ class Run:
     def config(self) -> RunConfig:
         """The settings of the run."""
         with _damaged(self.directory / "config.json"):
-            return RunConfig.model_validate_json(json.dumps(self.record["config"]))
+            return RunConfig(**self.record["config"])
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the model's present revision made it, so that it would come out again."""
+        return self.record["revision"] == revision(self.config.model)
 
     @property
     def status(self) -> dict[str, Any]:
@@ -147,25 +107,23 @@ class Run:
     def scores(self) -> dict[str, np.ndarray]:
         """Every score of every test image, in the order of the test file."""
         path = self.directory / "scores.npz"
-        with _damaged(path), np.load(path, allow_pickle=False) as file:
+        with _damaged(path), np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as file:
             scores = dict(file)
-            if not all(
-                isinstance(v, np.ndarray) and v.dtype == np.float32 for v in scores.values()
-            ):
-                raise TypeError("not all of it is arrays of float32")
-        return scores
+            if any(values.dtype != np.float32 for values in scores.values()):
+                raise TypeError("not all of it is float32")
+            return scores
 
     @property
     def history(self) -> dict[str, np.ndarray]:
         """The columns of ``history.csv``, each (epochs,)."""
-        rows = []
         path = self.directory / "history.csv"
+        if not path.exists() and not self.is_finished:  # before the first epoch's end
+            return {name: np.array([]) for name in HISTORY_COLUMNS}
         with _damaged(path):
-            if path.exists():  # not before the first epoch's end
-                with path.open(newline="") as file:
-                    rows = list(csv.DictReader(file))
+            rows = list(csv.DictReader(read_bytes(path).decode().splitlines()))
             return {
-                name: np.array([_finite(row[name]) for row in rows]) for name in HISTORY_COLUMNS
+                name: np.array([finite_float(row[name]) for row in rows])
+                for name in HISTORY_COLUMNS
             }
 
     @property
@@ -183,7 +141,7 @@ class Run:
         path = self.directory / f"{weights}.safetensors"
         model = build_model(self.config.model, self.config.model_settings)
         with _damaged(path):
-            model.load_state_dict(load_file(path))
+            model.load_state_dict(load(read_bytes(path)))
         return model.eval()
 
     def write_history(self, rows: list[dict[str, float]]) -> None:
@@ -201,9 +159,7 @@ class Run:
 
     def write_scores(self, scores: dict[str, np.ndarray]) -> None:
         """Write ``scores.npz``, in float32."""
-        content = io.BytesIO()
-        np.savez(content, **{name: values.astype(np.float32) for name, values in scores.items()})
-        write_atomic(self.directory / "scores.npz", content.getvalue())
+        write_atomic(self.directory / "scores.npz", npz(scores))
 
     def write_status(self, state: str, **details: Any) -> None:
         """Write ``status.json``: new, running, interrupted, failed or finished."""
@@ -234,6 +190,13 @@ class Run:
             for leftover in self.directory.glob(".*.[0-9]*"):  # of a writer that was killed
                 leftover.unlink()
             yield
+
+
+def npz(scores: dict[str, np.ndarray]) -> bytes:
+    """Return the content of ``scores.npz``, in float32."""
+    content = io.BytesIO()
+    np.savez(content, **{name: values.astype(np.float32) for name, values in scores.items()})
+    return content.getvalue()
 
 
 def find_run(run_id: str = CURRENT, runs_dir: Path | None = None) -> Run:

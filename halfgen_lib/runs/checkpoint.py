@@ -14,9 +14,9 @@ import torch
 
 from ..data import Dataset, Images
 from ..evaluation import score_images, summarise
-from ..files import write_atomic
+from ..files import write_atomic, write_json
 from ..models import revision
-from . import Run, RunError, write_json
+from . import Run, RunError
 from .provenance import now, provenance
 
 if TYPE_CHECKING:

@@ -59,7 +59,7 @@ def git_commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        published = ("results", "weights", "published")
+        published = ("results", "networks", "published")
         files = (".", *(f":(exclude)report/{name}" for name in published))
         changed = git("status", "--porcelain", "--untracked-files=no", "--", *files)
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")

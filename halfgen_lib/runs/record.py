@@ -16,27 +16,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import torch
 from pydantic import Field, ValidationError, model_validator
 
 from ..config import identity_hash
 from ..evaluation import Interval
-from ..files import write_atomic
+from ..files import RunError, folder, read_json, write_atomic
 from ..models import build_model, revision
 from ..settings import Settings
-from . import Run, RunError, read_json
-from .provenance import project_root
+from . import Run
 
 FORMAT = 1
 
 Text = Annotated[str, Field(max_length=1000)]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{10}$")]
 Column = Annotated[tuple[float, ...], Field(min_length=1, max_length=10_000)]
-Scalar = bool | int | float | Text | None
-Plain = Scalar | Annotated[list[Scalar], Field(max_length=100)]
-
-
-class ResultsError(RuntimeError):
-    """A results file that cannot be used."""
 
 
 class ClassMeans(Settings):
@@ -47,7 +41,7 @@ class ClassMeans(Settings):
 
 
 class TestScores(Settings):
-    """What the best epoch's weights reach on the test set."""
+    """What the kept weights reach on the test set."""
 
     __test__ = False  # pytest would take it for a test
 
@@ -87,7 +81,7 @@ class Record(Settings):
     seed: Annotated[int, Field(ge=0)]
     config_hash: Hash
     revision: Annotated[Hash, Field(description="of the model: models.REVISIONS")]
-    identity: dict[Text, Plain | dict[Text, Plain]]
+    identity: Annotated[dict[str, Any], Field(description="RunConfig.identity; hashes to the hash")]
     parameters: Annotated[int, Field(ge=0, description="trainable numbers of the network")]
     epochs: Annotated[int, Field(ge=1)]
     best_epoch: Annotated[int, Field(ge=1, description="the one with the lowest validation loss")]
@@ -114,7 +108,7 @@ class Record(Settings):
     @property
     def is_current(self) -> bool:
         """Whether the model's present revision made it, so that it would come out again."""
-        return self.revision == revision(str(self.identity["model"]))
+        return self.revision == revision(self.identity["model"])
 
     @property
     def key(self) -> tuple[str, int]:
@@ -130,43 +124,41 @@ def record_of(run: Run) -> Record:
     """
     if not run.is_finished:
         raise RunError(f"run {run.run_id} is {run.status['state']}, not finished")
-    import torch
-
     with torch.device("meta"):  # counts without drawing weights
         parameters = build_model(run.config.model, run.config.model_settings).parameter_count()
     history, written = run.history, run.record
-    details = {name: written[name] for name in Origin.model_fields if name != "finished"}
-    columns = {name: [_rounded(v) for v in history[name]] for name in History.model_fields}
-    values = {
-        "variant": run.config.variant,
-        "seed": run.config.seed,
-        "config_hash": identity_hash(written["identity"]),
-        "revision": written["revision"],
-        "identity": written["identity"],
-        "parameters": parameters,
-        "epochs": len(history["epoch"]),
-        "best_epoch": run.best_epoch,
-        "val_mse": round(history["val_loss"][run.kept_epoch - 1], 7),
-        "seconds": round(history["seconds"].sum(), 1),
-        "test": _test_scores(run.metrics),
-        "history": columns,
-        "origin": details | {"finished": run.status["finished"]},
-    }
-    return parse_record(values)
+    made = {name: written[name] for name in Origin.model_fields if name != "finished"}
+    return parse_record(
+        {
+            "variant": run.config.variant,
+            "seed": run.config.seed,
+            "config_hash": identity_hash(written["identity"]),
+            "revision": written["revision"],
+            "identity": written["identity"],
+            "parameters": parameters,
+            "epochs": len(history["epoch"]),
+            "best_epoch": run.best_epoch,
+            "val_mse": round(history["val_loss"][run.kept_epoch - 1], 7),
+            "seconds": round(history["seconds"].sum(), 1),
+            "test": _test_scores(run.metrics),
+            "history": {name: [*map(_rounded, history[name])] for name in History.model_fields},
+            "origin": made | {"finished": run.status["finished"]},
+        }
+    )
 
 
 def parse_record(values: Any) -> Record:
     """Return the record that JSON values hold.
 
     Raises:
-        ResultsError: if they hold none; the message names every wrong entry.
+        RunError: if they hold none; the message names every wrong entry.
     """
     try:
         return Record.model_validate_json(json.dumps(values))
     except ValidationError as error:
         found = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-        raise ResultsError("; ".join(found[:3]).removeprefix(": ") + more) from None
+        raise RunError("; ".join(found[:3]).removeprefix(": ") + more) from None
 
 
 def _rounded(value: float) -> float:
@@ -176,17 +168,13 @@ def _rounded(value: float) -> float:
 def _test_scores(metrics: dict[str, Any]) -> dict[str, Any]:
     """Return the part of ``metrics.json`` that is published."""
     overall = metrics["overall"]
-
-    def score(name: str) -> dict[str, float]:
-        return {key: round(value, 6) for key, value in overall[name].items()}
-
+    intervals = ("mse", "ssim")
     return {
-        "mse": score("mse"),
-        "ssim": score("ssim"),
+        **{name: {k: round(v, 6) for k, v in overall[name].items()} for name in intervals},
         **{name: round(overall[name]["mean"], 5) for name in ("psnr", "seam", "seam_true")},
         "per_class": {
-            name: {key: round(values[key]["mean"], 6) for key in ("mse", "ssim")}
-            for name, values in metrics["per_class"].items()
+            label: {name: round(values[name]["mean"], 6) for name in intervals}
+            for label, values in metrics["per_class"].items()
         },
     }
 
@@ -196,8 +184,7 @@ def _test_scores(metrics: dict[str, Any]) -> dict[str, Any]:
 
 def results_path(name: str) -> Path:
     """Return ``<name>.json`` in ``HALFGEN_RESULTS``, or in ``report/results`` of the project."""
-    folder = os.environ.get("HALFGEN_RESULTS") or project_root() / "report" / "results"
-    return Path(folder) / f"{name}.json"
+    return folder("HALFGEN_RESULTS", "report", "results") / f"{name}.json"
 
 
 @dataclass(frozen=True)
@@ -225,31 +212,31 @@ def read_results(path: Path, data: str | None = None) -> Results:
         data: what the file must be about; any if not given.
 
     Raises:
-        ResultsError: if the file as a whole is broken or is about other data.
+        RunError: if the file as a whole is broken or is about other data.
     """
     if not path.exists():
         return Results(path, data or "full")
     try:
         content = read_json(path, finite=False)  # a NaN costs its record, not the others
     except RunError as error:
-        raise ResultsError(f"{error}; restore it (git checkout) or move it away") from None
+        raise RunError(f"{error}; restore it (git checkout) or move it away") from None
     if not isinstance(content, dict) or set(content) != {"format", "data", "records"}:
-        raise ResultsError(f"{path} holds no results: it needs format, data and records")
+        raise RunError(f"{path} holds no results: it needs format, data and records")
     if content["format"] != FORMAT or not isinstance(content["records"], list):
-        raise ResultsError(f"{path} has format {content['format']!r}; this code reads {FORMAT}")
+        raise RunError(f"{path} has format {content['format']!r}; this code reads {FORMAT}")
     if content["data"] not in ("full", "sample") or data not in (None, content["data"]):
-        raise ResultsError(f"{path} is about {content['data']!r} data, not {data or 'full'!r}")
+        raise RunError(f"{path} is about {content['data']!r} data, not {data or 'full'!r}")
     records: dict[tuple[str, int], Record] = {}
     problems = []
     for number, values in enumerate(content["records"], 1):
         try:
             record = parse_record(values)
-            if record.identity.get("data") != content["data"]:
-                raise ResultsError(f"it is about {record.identity.get('data')!r} data")
+            if record.identity["data"] != content["data"]:
+                raise RunError(f"it is about {record.identity['data']!r} data")
             if record.key in records:
-                raise ResultsError("another record has this variant and seed")
+                raise RunError("another record has this variant and seed")
             records[record.key] = record
-        except (ResultsError, RecursionError, ValueError) as error:
+        except (RunError, RecursionError) as error:
             problems.append(f"{path.name}, record {number} ({_name(values)}): {error}")
     return Results(path, content["data"], records, tuple(problems))
 
@@ -266,13 +253,13 @@ def add_record(path: Path, record: Record) -> None:
     Other processes may add to the file meanwhile: each reads and writes it under a lock.
 
     Raises:
-        ResultsError: if the file is broken, in part or whole: writing would lose what it holds.
+        RunError: if the file is broken, in part or whole: writing would lose what it holds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path.parent):
         results = read_results(path, record.identity["data"])
         if results.problems:
-            raise ResultsError("\n".join([*results.problems, f"repair {path} first"]))
+            raise RunError("\n".join([*results.problems, f"repair {path} first"]))
         records = results.records | {record.key: record}
         lines = [records[key].model_dump_json() for key in sorted(records)]
         head = f'{{"format": {FORMAT}, "data": "{results.data}", "records": [\n'
@@ -280,11 +267,11 @@ def add_record(path: Path, record: Record) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(place: Path) -> Iterator[None]:
     """Hold a folder for this process; the system frees it when the process ends."""
     import fcntl
 
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(place, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -14,7 +14,7 @@ from typing import Literal
 
 from ..config import SEEDS, TRAIN_IMAGES, RunConfig, train_images
 from ..runs import Run, RunError, default_runs_dir
-from ..runs.record import Record, ResultsError, add_record, read_results, record_of, results_path
+from ..runs.record import Record, add_record, read_results, record_of, results_path
 from ..settings import known
 from ..variants import STUDIES, VARIANTS, members
 from .workers import Outcome, Outcomes, StudyError, study_runs_dir, train_here
@@ -76,7 +76,7 @@ def run_study(
         repeat_stale: repeat runs of another revision of their model.
 
     Raises:
-        ResultsError: if the results file is broken.
+        RunError: if the results file is broken.
         StudyError: if runs failed; the message names them. The others are finished.
     """
     path, train = path or study_path(configs[0].data), train or train_here
@@ -103,7 +103,7 @@ def _pending(configs: list[RunConfig], path: Path, repeat_stale: bool) -> list[R
     """Return what has to be trained; publish what is finished but not yet in the file."""
     results = read_results(path, configs[0].data)
     if results.problems:
-        raise ResultsError("\n".join([*results.problems, f"repair {path} first"]))
+        raise RunError("\n".join([*results.problems, f"repair {path} first"]))
     published = {record.config_hash: record for record in results.records.values()}
     pending, stale = [], 0
     for config in configs:
@@ -137,7 +137,7 @@ def _finished(config: RunConfig) -> Record | None:
             try:
                 if Run(directory).is_finished:
                     found.append(record_of(Run(directory)))
-            except (RunError, ResultsError, KeyError) as error:
+            except (RunError, KeyError) as error:
                 print(f"{directory.name} is damaged and is not used: {error}", flush=True)
     return min(found, key=lambda record: not record.is_current, default=None)
 

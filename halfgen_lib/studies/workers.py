@@ -28,14 +28,14 @@ from ..data import Dataset, load
 from ..models import revision
 from ..runs import Run, RunError, default_runs_dir
 from ..runs.provenance import command_line
-from ..runs.record import Record, ResultsError, parse_record, record_of
+from ..runs.record import Record, parse_record, record_of
 from ..training import TrainingError, fit
 
 Outcome = Record | str  # a string says why the run failed
 Outcomes = Iterator[tuple[RunConfig, Outcome]]
 
 # of one run; anything else ends the study
-RUN_FAILURES = (TrainingError, RunError, ResultsError, ValueError)
+RUN_FAILURES = (TrainingError, RunError, ValueError)
 RETRIES = 3  # of a run whose worker dies
 TIMEOUT = "20s"  # for a scheduler to answer
 _ONE_RUN = threading.Lock()  # torch's generator is the process's: two runs would mix their draws
@@ -107,7 +107,7 @@ def _outcome(answer: dict[str, Any]) -> Outcome:
         return str(answer["failed"])
     try:
         record: Record = parse_record(answer)
-    except ResultsError as error:
+    except RunError as error:
         return f"the worker's answer is no record: {error}"
     origin = record.origin.model_copy(update={"command": command_line()})
     return record.model_copy(update={"origin": origin})

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from halfgen_lib import pixels
 from halfgen_lib.analysis import claims
 from halfgen_lib.analysis import published as analyses
 from halfgen_lib.analysis.audits import nearest_distance
@@ -18,7 +17,8 @@ from halfgen_lib.config import RunConfig
 from halfgen_lib.data import Images
 from halfgen_lib.figures import tables
 from halfgen_lib.models import build_model
-from halfgen_lib.runs.record import ResultsError, results_path
+from halfgen_lib.runs import RunError
+from halfgen_lib.runs.record import results_path
 from halfgen_lib.training import fit
 
 TINY = {"features": [4, 8], "hidden_dim": 16, "latent_dim": 4}
@@ -54,7 +54,7 @@ def test_nothing_published_is_none_and_damage_is_named():
     path.parent.mkdir()
     for content in ("{", "[]", '{"methods": {}}', "[" * 100_000):
         path.write_text(content)
-        with pytest.raises(ResultsError, match=r"baselines\.json"):
+        with pytest.raises(RunError, match=r"baselines\.json"):
             analyses.published("baselines")
 
 
@@ -78,7 +78,7 @@ def test_gate_on_the_published_results(monkeypatch):
 
 def test_encoding_keeps_the_pixels():
     half = torch.arange(2 * 392).remainder(256).view(2, 1, 28, 14) / 255
-    assert np.allclose(pixels.decode(pixels.encode(half)), half[:, 0].numpy())
+    assert np.allclose(analyses.decode(analyses.encode(half)), half[:, 0].numpy())
 
 
 def test_the_probe_finds_a_slope_of_one_and_its_rank(made, generator):

@@ -11,7 +11,7 @@ from halfgen_lib.analysis.beyond import NETWORKS, analyse_beyond
 from halfgen_lib.config import RunConfig
 from halfgen_lib.figures import tables
 from halfgen_lib.models import REVISIONS
-from halfgen_lib.runs.weights import publish_weights
+from halfgen_lib.runs.published import publish_run
 from halfgen_lib.training import fit
 
 
@@ -183,15 +183,15 @@ def test_an_unknown_network_is_refused():
 def test_a_network_that_is_published_is_not_trained_again(
     tiny_config, sample, tmp_path, monkeypatch
 ):
-    monkeypatch.setenv("HALFGEN_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("HALFGEN_NETWORKS", str(tmp_path / "networks"))
     config, other = tiny_config(epochs=1), tiny_config(epochs=1, seed=1)
     run = fit(config, sample, runs_dir=tmp_path / "elsewhere", quiet=True)
-    publish_weights(run, "cae")
+    publish_run(run, "cae", sample)
     monkeypatch.setattr(beyond, "fit", lambda config, _: config)
     found = beyond.finished_run(config, sample)
     ours, theirs = (each.metrics["overall"]["mse"]["mean"] for each in (found, run))
     assert ours == pytest.approx(theirs, rel=1e-3)  # what is published is in half precision
-    assert found.record["published"]["run_id"] == run.run_id
+    assert found.config.run_id == run.run_id and found.run_id == "cae"
     assert beyond.finished_run(other, sample) == other  # that one has to be trained
     monkeypatch.setitem(REVISIONS, "cae", "0123456789")
     assert beyond.finished_run(config, sample) == config  # its model was revised since

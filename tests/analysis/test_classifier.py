@@ -1,6 +1,6 @@
 """The classifier learns, repeats itself, and only the recorded weights are used."""
 
-import json
+import hashlib
 
 import pytest
 import torch
@@ -8,12 +8,15 @@ import torch
 from halfgen_lib.analysis import classifier
 from halfgen_lib.cli import main
 from halfgen_lib.data import Images
-from halfgen_lib.runs import sealed
+from halfgen_lib.files import read_json
+from halfgen_lib.runs import RunError
+from halfgen_lib.runs.published import networks_dir
+from halfgen_lib.runs.record import results_path
 
 
 @pytest.fixture(autouse=True)
-def weights_dir(tmp_path, monkeypatch):
-    monkeypatch.setenv("HALFGEN_WEIGHTS", str(tmp_path / "weights"))
+def networks(tmp_path, monkeypatch):
+    monkeypatch.setenv("HALFGEN_NETWORKS", str(tmp_path / "networks"))
 
 
 @pytest.fixture
@@ -54,19 +57,24 @@ def test_left_only_keeps_the_left_half():
 def test_publish_and_load(sample, monkeypatch):
     record = classifier.publish_classifier(sample, epochs=1)
     network, loaded = classifier.load_classifier()
-    assert loaded["test_accuracy"] == record["test_accuracy"]
+    reached = {name: score.model_dump() for name, score in record["test_accuracy"].items()}
+    assert loaded["test_accuracy"] == reached
     assert set(record["test_accuracy"]) == {"whole", "left_only"}
     assert loaded["origin"]["data_sha256"] == sample.sha256 and not network.training
     reached = classifier.accuracy(network, sample.test).double().mean().item()
     assert reached == pytest.approx(record["test_accuracy"]["whole"]["mean"])
-    path = sealed.weights_path(classifier.NAMES[False])
-    assert loaded["bytes"] == path.stat().st_size < 1_000_000
+    path = networks_dir() / classifier.NAMES[False] / "model.safetensors"
+    assert path.stat().st_size < 1_000_000
+    assert loaded["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(sealed.WeightsError, match=r"has SHA-256 .* recorded is .*halfgen class"):
-        classifier.load_classifier()
+    for changed in (path, path.with_name("record.json")):
+        content = bytearray(changed.read_bytes())
+        content[-1] ^= 1
+        changed.write_bytes(content)
+        with pytest.raises(RunError, match=r"has SHA-256 .* recorded is .*halfgen class"):
+            classifier.load_classifier()
+        content[-1] ^= 1
+        changed.write_bytes(content)
 
 
 def test_the_two_classifiers_do_not_mix(sample):
@@ -75,7 +83,7 @@ def test_the_two_classifiers_do_not_mix(sample):
     assert set(record["test_accuracy"]) == {"left_only"} and loaded["trained_on"] == "left halves"
     reached = classifier.accuracy(network, sample.test, half=True).double().mean().item()
     assert reached == pytest.approx(record["test_accuracy"]["left_only"]["mean"])
-    with pytest.raises(sealed.WeightsError, match="is missing"):
+    with pytest.raises(RunError, match="is missing"):
         classifier.load_classifier()
 
 
@@ -86,19 +94,19 @@ def test_the_command_publishes(sample, monkeypatch, capsys):
     _, record = classifier.load_classifier(half=True)
     reached = record["test_accuracy"]["left_only"]["mean"]
     assert f"test accuracy, left only: {reached:.4f}" in lines
-    assert lines[-1] == str(sealed.weights_path("classifier-left"))
+    assert lines[-1] == str(networks_dir() / "classifier-left")
 
 
 def test_missing_or_damaged_weights_say_what_to_do():
-    with pytest.raises(sealed.WeightsError, match=r"is missing.*`halfgen classifier` trains"):
+    with pytest.raises(RunError, match=r"is missing.*`halfgen classifier` trains"):
         classifier.load_classifier()
-    with pytest.raises(sealed.WeightsError, match=r"`halfgen classifier --half` trains"):
+    with pytest.raises(RunError, match=r"`halfgen classifier --half` trains"):
         classifier.load_classifier(half=True)
-    record = sealed.weights_path(classifier.NAMES[False]).with_suffix(".json")
-    record.parent.mkdir()
-    for text in ("{", "[]", "{}", json.dumps({"sha256": "0"})):
-        record.write_text(text)
-        with pytest.raises(sealed.WeightsError, match=r"cannot be read|is missing"):
+    manifest = networks_dir() / classifier.NAMES[False] / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    for text in ("{", "[]", "{}", "1", '{"model.safetensors": "0"}'):
+        manifest.write_text(text)
+        with pytest.raises(RunError, match=r"cannot be read|is missing"):
             classifier.load_classifier()
 
 
@@ -111,8 +119,10 @@ def test_bad_settings_are_refused(few):
 
 def test_the_published_classifiers_are_good_enough(monkeypatch):
     """Whole images tell more of the class than left halves, and those more than chance."""
-    monkeypatch.delenv("HALFGEN_WEIGHTS")
+    monkeypatch.delenv("HALFGEN_NETWORKS")
     whole, half = (classifier.load_classifier(half)[1] for half in (False, True))
+    used = read_json(results_path("generative"))["classifiers"]
+    assert used == {"whole": whole["sha256"], "left_only": half["sha256"]}
     assert whole["data"] == half["data"] == "full"
     assert whole["test_accuracy"]["whole"]["count"] == 10_000
     reached = half["test_accuracy"]["left_only"]["mean"]

@@ -11,9 +11,9 @@ from matplotlib.text import Text
 from halfgen_lib.analysis import classifier, generative, scene
 from halfgen_lib.analysis.baselines import Mirror, TrainMean
 from halfgen_lib.analysis.donor import Donor
+from halfgen_lib.analysis.published import decode
 from halfgen_lib.data import CLASS_NAMES, halves, split, to_unit
 from halfgen_lib.figures import samples as sampling_figures
-from halfgen_lib.pixels import decode
 
 IMAGES = 30
 

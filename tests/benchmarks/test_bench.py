@@ -20,10 +20,9 @@ from halfgen_lib.config import RunConfig
 from halfgen_lib.data import batches, load, split
 from halfgen_lib.figures import bench_tables as tables
 from halfgen_lib.figures.bench import cost_figure
+from halfgen_lib.files import project_root, read_json, write_json
 from halfgen_lib.models import build_model
 from halfgen_lib.models.cae import conv_output_size, same_padding
-from halfgen_lib.runs import read_json, write_json
-from halfgen_lib.runs.provenance import project_root
 from halfgen_lib.training import LOSSES, Trainer, build_optimizer, train_epoch
 
 CPU = torch.device("cpu")

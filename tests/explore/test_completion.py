@@ -12,7 +12,7 @@ from halfgen_lib.data import halves, to_unit
 from halfgen_lib.explore.completion import complete
 from halfgen_lib.models import build_model
 from halfgen_lib.runs import choose_run
-from halfgen_lib.runs.weights import publish_weights
+from halfgen_lib.runs.published import publish_run
 from halfgen_lib.training import fit
 
 SIDES = ("left", "right", "top", "bottom")
@@ -34,9 +34,9 @@ def network(tiny_config):
 @pytest.fixture
 def published(tiny_config, sample, tmp_path, monkeypatch):
     """A tiny run that is published as cae."""
-    monkeypatch.setenv("HALFGEN_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("HALFGEN_NETWORKS", str(tmp_path / "networks"))
     run = fit(tiny_config(epochs=1), sample, quiet=True)
-    publish_weights(run, "cae")
+    publish_run(run, "cae", sample)
     return run
 
 

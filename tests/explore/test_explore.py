@@ -27,10 +27,10 @@ from halfgen_lib.explore.explorer import (
 from halfgen_lib.explore.panels import drawing_panel, image_panel, upload_panel, walk_panel
 from halfgen_lib.explore.pictures import PictureError
 from halfgen_lib.explore.tiles import AWAITED, OVER, UNDER, UNKNOWN, error_tile, png
+from halfgen_lib.files import project_root
 from halfgen_lib.models import build_model
-from halfgen_lib.runs import choose_run
-from halfgen_lib.runs.provenance import project_root
-from halfgen_lib.runs.weights import WeightsError, publish_weights
+from halfgen_lib.runs import RunError, choose_run
+from halfgen_lib.runs.published import publish_run
 from halfgen_lib.training import fit
 
 ROOT = project_root()
@@ -146,12 +146,12 @@ def test_an_uploaded_file_is_completed_or_named(explorer):
 
 
 def test_models_are_the_published_ones_and_the_last_run(tiny_config, sample, tmp_path, monkeypatch):
-    monkeypatch.setenv("HALFGEN_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("HALFGEN_NETWORKS", str(tmp_path / "networks"))
     assert find_models() == {}
     run = fit(tiny_config(epochs=1), sample, quiet=True)
     choose_run(run)
     assert list(find_models()) == [run.run_id]
-    publish_weights(run, "cae")
+    publish_run(run, "cae", sample)
     assert list(find_models()) == ["cae"]  # it is the same network
     other = fit(tiny_config(epochs=1, given="top"), sample, quiet=True)
     choose_run(other)
@@ -164,10 +164,10 @@ def test_models_are_the_published_ones_and_the_last_run(tiny_config, sample, tmp
     found = Explorer(sample.test, models)
     shown, trained = found.model("cae").predict(left), run.model().predict(left)
     assert torch.allclose(shown, trained, atol=1e-3)  # what is published is in half precision
-    (tmp_path / "weights" / "cae.safetensors").unlink()
+    (tmp_path / "networks" / "cae" / "model.safetensors").unlink()
     damaged = Explorer(sample.test, models)
     assert damaged.walkers() == [other.run_id]
-    with pytest.raises(WeightsError, match="is missing"):
+    with pytest.raises(RunError, match="is missing"):
         damaged.model("cae")
     assert "is missing; restore it" in image_panel(damaged).picture.value
 

@@ -18,8 +18,8 @@ import pytest
 from conftest import SMALL
 
 from halfgen_lib.explore.tiles import AWAITED
-from halfgen_lib.runs.provenance import project_root
-from halfgen_lib.runs.weights import publish_weights
+from halfgen_lib.files import project_root
+from halfgen_lib.runs.published import publish_run
 from halfgen_lib.training import fit
 
 ROOT = project_root()
@@ -93,8 +93,8 @@ def address(tiny_config, sample, tmp_path_factory):
         config = tiny_config(epochs=1, model=name, model_settings=SMALL[name])
         run = fit(config, sample, runs_dir=folder / "trained", quiet=True)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("HALFGEN_WEIGHTS", str(folder / "weights"))
-            publish_weights(run, name)
+            patch.setenv("HALFGEN_NETWORKS", str(folder / "networks"))
+            publish_run(run, name, sample)
     notebook = nbformat.read(ROOT / "notebooks" / NOTEBOOK, 4)
     parameters = notebook.cells[1]
     parameters.source = parameters.source.replace('data: str = "full"', 'data: str = "sample"')
@@ -102,7 +102,7 @@ def address(tiny_config, sample, tmp_path_factory):
     (folder / "notebooks").mkdir()
     nbformat.write(notebook, folder / "notebooks" / NOTEBOOK)
     shutil.copy(ROOT / "notebooks" / TABLES, folder / "notebooks")
-    environment = {"HALFGEN_WEIGHTS": folder / "weights", "HALFGEN_RUNS": folder / "runs"}
+    environment = {"HALFGEN_NETWORKS": folder / "networks", "HALFGEN_RUNS": folder / "runs"}
     with jupyter_lab(folder, {name: str(path) for name, path in environment.items()}) as address:
         yield address
 

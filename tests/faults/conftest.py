@@ -101,7 +101,7 @@ def total(table, kind, column):
 def publish(path, table, not_run):
     """Write the table as the other published results are: with its origin."""
     from halfgen_lib.data import load
-    from halfgen_lib.runs import write_json
+    from halfgen_lib.files import write_json
     from halfgen_lib.runs.provenance import provenance
     from halfgen_lib.training import choose_device
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from halfgen_lib.analysis.published import published
 from halfgen_lib.config import RunConfig
 from halfgen_lib.runs import Run, RunError, find_run
-from halfgen_lib.runs.record import ResultsError, add_record, read_results, record_of
+from halfgen_lib.runs.record import add_record, read_results, record_of
 from halfgen_lib.training import fit
 
 MANY = {
@@ -180,7 +180,7 @@ def test_a_wrong_entry_in_published_results_is_refused(tmp_path_factory, pristin
         found = read_results(path)
         assert not found.records and len(found.problems) == 1
         assert found.problems[0].startswith("results.json, record 1")
-        with pytest.raises(ResultsError, match="record 1"):
+        with pytest.raises(RunError, match="record 1"):
             add_record(path, record_of(pristine))
         assert path.read_text() == json.dumps(content)
 
@@ -206,5 +206,5 @@ def test_a_damaged_analysis_is_named(damage, tmp_path, monkeypatch, fault):
     monkeypatch.setenv("HALFGEN_RESULTS", str(tmp_path))
     with fault("loaded files: published results"):
         (tmp_path / "erratum.json").write_text(ANALYSES[damage], encoding="latin-1")
-        with pytest.raises(ResultsError, match=r"erratum\.json"):
+        with pytest.raises(RunError, match=r"erratum\.json"):
             published("erratum")

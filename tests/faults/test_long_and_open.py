@@ -17,8 +17,8 @@ import pytest
 from matplotlib import pyplot as plt
 
 from halfgen_lib import figures
+from halfgen_lib.files import project_root
 from halfgen_lib.paper import display
-from halfgen_lib.runs.provenance import project_root
 from halfgen_lib.training import fit
 
 RUNS = 30

@@ -14,9 +14,9 @@ import nbformat
 import pytest
 
 from halfgen_lib import report as pipeline
+from halfgen_lib.files import project_root
 from halfgen_lib.report import PipelineError
 from halfgen_lib.runs import Run, RunError, find_run
-from halfgen_lib.runs.provenance import project_root
 from notebooks import (
     KILLED,
     SUBJECT,

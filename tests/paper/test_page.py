@@ -15,9 +15,9 @@ from matplotlib import pyplot as plt
 
 from halfgen_lib.data import CLASS_NAMES
 from halfgen_lib.figures import galleries
+from halfgen_lib.files import project_root
 from halfgen_lib.paper import display
 from halfgen_lib.paper.export import TEMPLATES, PaperHTMLExporter, PaperPDFExporter
-from halfgen_lib.runs.provenance import project_root
 
 matplotlib.use("agg")
 

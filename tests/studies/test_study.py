@@ -16,9 +16,9 @@ from halfgen_lib.config import RunConfig, identity_hash
 from halfgen_lib.data import load, split
 from halfgen_lib.figures import studies as study_figures
 from halfgen_lib.models import MODELS, build_model
-from halfgen_lib.runs import Run
+from halfgen_lib.runs import Run, RunError
 from halfgen_lib.runs import record as results
-from halfgen_lib.runs.record import Record, ResultsError, add_record, parse_record, read_results
+from halfgen_lib.runs.record import Record, add_record, parse_record, read_results
 from halfgen_lib.studies import study, workers
 from halfgen_lib.studies.study import StudyError, plan, run_study, study_path, study_runs_dir
 from halfgen_lib.training import TrainingError, fit
@@ -294,9 +294,9 @@ def test_a_bad_record_is_named_and_left_out_and_never_written_over(made, results
     assert list(found.records) == [other.key]
     assert len(found.problems) == 1
     assert found.problems[0].startswith("study.json, record 2 (")
-    with pytest.raises(ResultsError, match="record 2"):
+    with pytest.raises(RunError, match="record 2"):
         add_record(path, made)
-    with pytest.raises(ResultsError, match="repair"):
+    with pytest.raises(RunError, match="repair"):
         run_study(plan(["flip"], seeds=1, data="sample"), path)
     assert json.loads(path.read_text())["records"][0] == content["records"][0]
 
@@ -309,7 +309,7 @@ def test_records_of_other_data_and_doubles_are_bad(made, results_dir):
     first, second = read_results(path).problems
     assert "record 2 (default seed 0): another record has this variant" in first
     assert "record 3" in second and "'full' data" in second
-    with pytest.raises(ResultsError, match="is about 'sample' data, not 'full'"):
+    with pytest.raises(RunError, match="is about 'sample' data, not 'full'"):
         read_results(path, "full")
 
 
@@ -323,9 +323,9 @@ def test_a_broken_file_is_named_and_kept(made, results_dir, content):
     results_dir.mkdir()
     path = results_dir / "study.json"
     path.write_text(content, encoding="latin-1")
-    with pytest.raises(ResultsError, match=r"study\.json"):
+    with pytest.raises(RunError, match=r"study\.json"):
         read_results(path)
-    with pytest.raises(ResultsError, match=r"study\.json"):
+    with pytest.raises(RunError, match=r"study\.json"):
         add_record(path, made)
     assert path.read_text(encoding="latin-1") == content
 

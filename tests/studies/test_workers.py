@@ -15,7 +15,7 @@ pytest.importorskip("distributed")
 
 from distributed import Client
 
-from halfgen_lib.runs import read_json
+from halfgen_lib.files import read_json
 from halfgen_lib.runs.provenance import command_line
 from halfgen_lib.runs.record import read_results
 from halfgen_lib.studies import workers

@@ -1,0 +1,137 @@
+"""Published networks: finished runs that come with the repository, and are shown where none is.
+
+    report/networks/<name>/    a run directory; its manifest.json has the SHA-256 of each file
+
+The weights are stored in half precision (IEEE 754 binary16, 11 significant bits), which halves what
+every clone has to fetch, and are computed with in float32 as in training. The scores are those of
+the stored weights, so that they show what the rounding does.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from safetensors.torch import save
+from torch import Tensor
+
+from ..data import Dataset, load
+from ..evaluation import score_images, summarise
+from ..files import MANIFEST, folder, read_bytes, read_manifest, to_json, write_published
+from . import CURRENT, Run, RunError, default_runs_dir, find_run, npz
+
+MAX_BYTES = 12_000_000  # of all networks together: they are part of every clone
+DEFAULT = "cae"  # what is shown where nothing was trained
+
+
+def networks_dir() -> Path:
+    """Return the folder of what is published: ``HALFGEN_NETWORKS``, or ``report/networks``."""
+    return folder("HALFGEN_NETWORKS", "report", "networks")
+
+
+def published_runs() -> dict[str, Run]:
+    """Return the published runs by name; what is published besides, a classifier, is left out.
+
+    Their files are checked when they are read: one with another hash raises :class:`RunError`.
+
+    Raises:
+        RunError: if a manifest is damaged.
+    """
+    folders = [path.parent for path in sorted(networks_dir().glob(f"*/{MANIFEST}"))]
+    return {each.name: Run(each) for each in folders if "config.json" in read_manifest(each)}
+
+
+def shown_run(run_id: str = CURRENT) -> Run:
+    """Return the run to show: a finished one, or a published one where none was trained.
+
+    Args:
+        run_id: a folder in ``runs/`` or the name of a published run; ``current``: the run that was
+            last trained here or, where none was, the published ``cae``.
+
+    Raises:
+        RunError: if there is none; the message says what to do.
+    """
+    is_trained = (default_runs_dir() / f"{CURRENT}.json").exists()
+    name = DEFAULT if run_id == CURRENT and not is_trained else run_id
+    return published_runs().get(name) or find_run(run_id)
+
+
+def origin(run: Run) -> str:
+    """Return a sentence in Markdown that says where a run comes from."""
+    when = f"on {run.record['created'][:10]}, {run.record['device']}"
+    if not (run.directory / MANIFEST).exists():
+        return f"Shown is the run `{run.run_id}`, trained in this checkout ({when})."
+    return (
+        f"**A published run is shown, not one that was trained here**: `{run.config.run_id}`"
+        f" ({when}). Its weights and scores, `{run.run_id}`, come with the project;"
+        " notebook 02_train trains a run of your own."
+    )
+
+
+def publish_run(run: Run, name: str, dataset: Dataset | None = None) -> Run:
+    """Publish a finished run under a name, in place of what had it before.
+
+    Args:
+        run: the run; its kept weights are published in half precision, and scored anew.
+        name: of the published run.
+        dataset: the images that the run saw; loaded if not given.
+
+    Returns:
+        The published run.
+
+    Raises:
+        ValueError: a name that is not one of lower-case letters, digits, ``-`` and ``_``.
+        RunError: if the run is not finished, if its weights are missing, damaged or too large for
+            half precision, if the data are others, or if all networks would exceed 12 MB.
+        DataError: if the images cannot be had.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,49}", name):
+        raise ValueError(f"name is {name!r}; allowed: lower-case letters, digits, - and _")
+    if not run.is_finished:
+        raise RunError(f"run {run.run_id} is {run.status['state']}, not finished")
+    weights = run.directory / "model.safetensors"
+    if not weights.exists():
+        raise RunError(f"{weights} is missing: train the run again, keeping it")
+    model = run.model()
+    halved = _halved(run.run_id, model.state_dict())
+    model.load_state_dict(halved)
+    dataset = dataset or load(run.config.data)
+    if dataset.sha256 != run.record["data_sha256"]:
+        raise RunError(f"{run.run_id} was trained on other images than those in {dataset.folder}")
+    scores = score_images(model.predict, dataset.test, run.config.given)
+    same = ("config.json", "history.csv", "status.json")
+    contents = {file: read_bytes(run.directory / file) for file in same} | {
+        "model.safetensors": save(halved),
+        "scores.npz": npz(scores),
+        "metrics.json": to_json(summarise(scores, dataset.test.labels.numpy())),
+    }
+    _check_size(name, sum(map(len, contents.values())))
+    published = Run(networks_dir() / name)
+    write_published(published.directory, contents)
+    return published
+
+
+def _halved(run_id: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return a network's weights and statistics in half precision, counts as they are."""
+    halved = {
+        name: (values.half() if values.is_floating_point() else values).contiguous()
+        for name, values in state.items()
+    }
+    for name, values in halved.items():
+        if not bool(values.isfinite().all()):
+            raise RunError(f"{run_id}: {name} has values that half precision cannot hold")
+    return halved
+
+
+def _check_size(name: str, size: int) -> None:
+    others = sum(
+        file.stat().st_size
+        for other, run in published_runs().items()
+        for file in run.directory.iterdir()
+        if other != name
+    )
+    if size + others > MAX_BYTES:
+        raise RunError(
+            f"{name} has {size:,} bytes; with the {others:,} of the others that is more"
+            f" than the {MAX_BYTES:,} allowed"
+        )
