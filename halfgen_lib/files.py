@@ -99,7 +99,7 @@ def read_manifest(place: Path, remedy: str = REMEDY) -> dict[str, str]:
     """
     path = place / MANIFEST
     try:
-        return dict(json.loads(_content(path, remedy)))
+        return dict(json.loads(read_bytes(path, remedy)))
     except (ValueError, TypeError) as error:
         raise RunError(f"{path} cannot be read: {error}; {remedy}") from None
 
@@ -114,27 +114,23 @@ def read_bytes(path: Path, remedy: str = REMEDY) -> bytes:
     Raises:
         RunError: if it is missing, cannot be read, or has another SHA-256 than is recorded.
     """
-    if path.name == MANIFEST or not (path.parent / MANIFEST).exists():
-        return _content(path)
-    recorded = read_manifest(path.parent, remedy).get(path.name)
-    content = _content(path, remedy)
-    found = hashlib.sha256(content).hexdigest()
-    if found != recorded:
-        raise RunError(
-            f"{path} is not the file that was published: it has SHA-256 {found}, recorded is"
-            f" {recorded}; {remedy}"
-        )
-    return content
-
-
-def _content(path: Path, remedy: str = "") -> bytes:
-    then = f"; {remedy}" if remedy else ""
+    manifest = path.with_name(MANIFEST)
+    then = f"; {remedy}" if path == manifest or manifest.exists() else ""
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except FileNotFoundError:
         raise RunError(f"{path} is missing{then}") from None
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error}{then}") from None
+    if then and path != manifest:
+        found = hashlib.sha256(content).hexdigest()
+        recorded = read_manifest(path.parent, remedy).get(path.name)
+        if found != recorded:
+            raise RunError(
+                f"{path} is not the file that was published: it has SHA-256 {found}, recorded is"
+                f" {recorded}{then}"
+            )
+    return content
 
 
 def read_json(path: Path, *, finite: bool = True) -> Any:

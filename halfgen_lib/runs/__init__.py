@@ -25,11 +25,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from safetensors.torch import load, save
+from safetensors.torch import load
 
 from ..config import RunConfig
-from ..files import RunError, finite_float, folder, read_bytes, read_json, write_atomic, write_json
+from ..files import RunError, finite_float, folder, read_bytes, read_json, write_json
 from ..models import build_model, revision
 from ..models.base import Completer
 
@@ -144,27 +143,6 @@ class Run:
             model.load_state_dict(load(read_bytes(path)))
         return model.eval()
 
-    def write_history(self, rows: list[dict[str, float]]) -> None:
-        """Write ``history.csv``; floats keep every digit."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_atomic(self.directory / "history.csv", text.getvalue().encode())
-
-    def write_weights(self, name: str, state: dict[str, torch.Tensor]) -> None:
-        """Write ``<name>.safetensors``."""
-        whole = {key: value.detach().cpu().contiguous() for key, value in state.items()}
-        write_atomic(self.directory / f"{name}.safetensors", save(whole))
-
-    def write_scores(self, scores: dict[str, np.ndarray]) -> None:
-        """Write ``scores.npz``, in float32."""
-        write_atomic(self.directory / "scores.npz", npz(scores))
-
-    def write_status(self, state: str, **details: Any) -> None:
-        """Write ``status.json``: new, running, interrupted, failed or finished."""
-        write_json(self.directory / "status.json", {"state": state, "pid": os.getpid(), **details})
-
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the directory for this process alone; the system frees it when the process dies.
@@ -190,13 +168,6 @@ class Run:
             for leftover in self.directory.glob(".*.[0-9]*"):  # of a writer that was killed
                 leftover.unlink()
             yield
-
-
-def npz(scores: dict[str, np.ndarray]) -> bytes:
-    """Return the content of ``scores.npz``, in float32."""
-    content = io.BytesIO()
-    np.savez(content, **{name: values.astype(np.float32) for name, values in scores.items()})
-    return content.getvalue()
 
 
 def find_run(run_id: str = CURRENT, runs_dir: Path | None = None) -> Run:

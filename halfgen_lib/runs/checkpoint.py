@@ -5,18 +5,23 @@ Whenever the process stops, what lies there is whole and says how far it came.
 
 from __future__ import annotations
 
+import csv
 import io
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from safetensors.torch import save
+from torch import Tensor
 
 from ..data import Dataset, Images
 from ..evaluation import score_images, summarise
 from ..files import write_atomic, write_json
 from ..models import revision
-from . import Run, RunError
+from . import HISTORY_COLUMNS, Run, RunError
 from .provenance import now, provenance
 
 if TYPE_CHECKING:
@@ -47,16 +52,16 @@ def begin(run: Run, trainer: Trainer, dataset: Dataset, say: Callable[..., None]
 @contextmanager
 def truthful(run: Run, trainer: Trainer, say: Callable[..., None]) -> Iterator[None]:
     """Keep ``status.json`` true however the block ends."""
-    run.write_status("running", epoch=len(trainer.history))
+    write_status(run, "running", epoch=len(trainer.history))
     try:
         yield
     except KeyboardInterrupt:
         epoch = len(run.history["epoch"])
-        run.write_status("interrupted", epoch=epoch)
+        write_status(run, "interrupted", epoch=epoch)
         say(f"interrupted; the next start resumes after epoch {epoch}")
         raise
     except BaseException as error:
-        run.write_status("failed", message=f"{type(error).__name__}: {error}")
+        write_status(run, "failed", message=f"{type(error).__name__}: {error}")
         raise
 
 
@@ -65,18 +70,48 @@ def save_epoch(run: Run, trainer: Trainer) -> None:
     content = io.BytesIO()
     torch.save(trainer.state(), content)
     write_atomic(run.directory / "resume.pt", content.getvalue())
-    run.write_history(trainer.history)
-    run.write_status("running", epoch=len(trainer.history))
+    write_history(run, trainer.history)
+    write_status(run, "running", epoch=len(trainer.history))
 
 
 def finish(run: Run, trainer: Trainer, test: Images) -> None:
     """Score the kept weights on the test set, once, and only then call it finished."""
-    run.write_history(trainer.history)
-    run.write_weights("last", trainer.evaluated.state_dict())
-    run.write_weights("model", trainer.kept)
+    write_history(run, trainer.history)
+    write_weights(run, "last", trainer.evaluated.state_dict())
+    write_weights(run, "model", trainer.kept)
     trainer.model.load_state_dict(trainer.kept)
     scores = score_images(trainer.model.predict, test, trainer.config.given)
-    run.write_scores(scores)
+    write_atomic(run.directory / "scores.npz", npz(scores))
     write_json(run.directory / "metrics.json", summarise(scores, test.labels.cpu().numpy()))
-    run.write_status("finished", epoch=len(trainer.history), finished=now())
+    write_status(run, "finished", epoch=len(trainer.history), finished=now())
     (run.directory / "resume.pt").unlink(missing_ok=True)
+
+
+# ---- one file
+
+
+def write_status(run: Run, state: str, **details: Any) -> None:
+    """Write ``status.json``: new, running, interrupted, failed or finished."""
+    write_json(run.directory / "status.json", {"state": state, "pid": os.getpid(), **details})
+
+
+def write_history(run: Run, rows: list[dict[str, float]]) -> None:
+    """Write ``history.csv``; floats keep every digit."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomic(run.directory / "history.csv", text.getvalue().encode())
+
+
+def write_weights(run: Run, name: str, state: dict[str, Tensor]) -> None:
+    """Write ``<name>.safetensors``."""
+    whole = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+    write_atomic(run.directory / f"{name}.safetensors", save(whole))
+
+
+def npz(scores: dict[str, np.ndarray]) -> bytes:
+    """Return the content of ``scores.npz``, in float32."""
+    content = io.BytesIO()
+    np.savez(content, **{name: values.astype(np.float32) for name, values in scores.items()})
+    return content.getvalue()

@@ -18,7 +18,8 @@ from torch import Tensor
 from ..data import Dataset, load
 from ..evaluation import score_images, summarise
 from ..files import MANIFEST, folder, read_bytes, read_manifest, to_json, write_published
-from . import CURRENT, Run, RunError, default_runs_dir, find_run, npz
+from . import CURRENT, Run, RunError, default_runs_dir, find_run
+from .checkpoint import npz
 
 MAX_BYTES = 12_000_000  # of all networks together: they are part of every clone
 DEFAULT = "cae"  # what is shown where nothing was trained
@@ -87,6 +88,15 @@ def publish_run(run: Run, name: str, dataset: Dataset | None = None) -> Run:
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,49}", name):
         raise ValueError(f"name is {name!r}; allowed: lower-case letters, digits, - and _")
+    contents = _contents(run, dataset)
+    _check_size(name, sum(map(len, contents.values())))
+    published = Run(networks_dir() / name)
+    write_published(published.directory, contents)
+    return published
+
+
+def _contents(run: Run, dataset: Dataset | None) -> dict[str, bytes]:
+    """Return a finished run's files by name: its weights in half precision, their scores."""
     if not run.is_finished:
         raise RunError(f"run {run.run_id} is {run.status['state']}, not finished")
     weights = run.directory / "model.safetensors"
@@ -100,15 +110,11 @@ def publish_run(run: Run, name: str, dataset: Dataset | None = None) -> Run:
         raise RunError(f"{run.run_id} was trained on other images than those in {dataset.folder}")
     scores = score_images(model.predict, dataset.test, run.config.given)
     same = ("config.json", "history.csv", "status.json")
-    contents = {file: read_bytes(run.directory / file) for file in same} | {
+    return {name: read_bytes(run.directory / name) for name in same} | {
         "model.safetensors": save(halved),
         "scores.npz": npz(scores),
         "metrics.json": to_json(summarise(scores, dataset.test.labels.numpy())),
     }
-    _check_size(name, sum(map(len, contents.values())))
-    published = Run(networks_dir() / name)
-    write_published(published.directory, contents)
-    return published
 
 
 def _halved(run_id: str, state: dict[str, Tensor]) -> dict[str, Tensor]:

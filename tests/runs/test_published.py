@@ -14,6 +14,7 @@ from halfgen_lib.config import RunConfig
 from halfgen_lib.evaluation import score_images
 from halfgen_lib.files import project_root, write_json, write_published
 from halfgen_lib.runs import Run, RunError, choose_run, published
+from halfgen_lib.runs.checkpoint import write_status, write_weights
 from halfgen_lib.runs.published import (
     networks_dir,
     origin,
@@ -176,7 +177,7 @@ def test_a_network_that_does_not_fit_is_refused(run, folder, tmp_path):
     (copy.directory / "model.safetensors").unlink()
     with pytest.raises(RunError, match="is missing: train the run again"):
         publish_run(copy, "small")
-    copy.write_status("failed")
+    write_status(copy, "failed")
     with pytest.raises(RunError, match="is failed, not finished"):
         publish_run(copy, "small")
     assert not folder.exists()
@@ -199,7 +200,7 @@ def test_weights_that_half_precision_cannot_hold_are_refused(run, folder, tmp_pa
     state = run.model().state_dict()
     name = next(iter(state))
     state[name][:] = 1e5  # the largest is 65,504
-    copy.write_weights("model", state)
+    write_weights(copy, "model", state)
     with pytest.raises(RunError, match=f"{name} has values that half precision cannot hold"):
         publish_run(copy, "small")
     assert not folder.exists()
