@@ -6,19 +6,18 @@ Verdicts follow from the numbers by rules that are written here, not by eye.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
 
-from ..config import train_images
 from ..data import CLASS_NAMES, Dataset
 from ..evaluation import SEED_REPORT_MSE
 from ..runs import Run
 from ..runs.record import Record
-from ..variants import BEYOND, FACTORS
+from .curves import points
 from .summaries import Summary
 
 SEED_EPOCH = 17  # Erkol (2023), section 5: "by the 17th epoch"
@@ -34,20 +33,16 @@ class Claim:
 
     claim: str
     test: str
-    measured: str
-    verdict: str
+    measured: str = "not computed yet: `make study`"
+    verdict: str = OPEN
     shown_in: str = ""
 
     def row(self, number: int) -> tuple[str, ...]:
         """Return the row's cells."""
-        return (str(number), self.claim, self.test, self.measured, self.verdict, self.shown_in)
+        return (str(number), *astuple(self))
 
 
 HEADER = ("", "the seed says", "tested by", "measured", "verdict", "shown in")
-
-
-def _open(claim: str, test: str, run: str = "make study") -> Claim:
-    return Claim(claim, test, f"not computed yet: `{run}`", OPEN)
 
 
 def _records(summaries: Mapping[str, Summary], variant: str) -> tuple[Record, ...]:
@@ -66,13 +61,11 @@ def convergence(summaries: Mapping[str, Summary]) -> Claim:
     test = f"public code's network and protocol, losses of epoch {SEED_EPOCH}"
     records = [r for r in _records(summaries, "as_published") if r.epochs >= SEED_EPOCH]
     if not records:
-        return _open(claim, test)
+        return Claim(claim, test)
     train = [r.history.train_loss[SEED_EPOCH - 1] for r in records]
     val = [r.history.val_loss[SEED_EPOCH - 1] for r in records]
-    near = [
-        max(abs(a - SEED_REPORT_MSE), abs(b - SEED_REPORT_MSE)) <= 0.0005
-        for a, b in zip(train, val, strict=True)
-    ]
+    distance = np.abs(np.array([train, val]) - SEED_REPORT_MSE).max(0)
+    near = list(distance <= 0.0005)
     measured = f"training {_spread(train, 4)}, validation {_spread(val, 4)}"
     return Claim(claim, test, measured, _reproduced(near), "@fig-seeds")
 
@@ -89,7 +82,7 @@ def learning_rate_drops(summaries: Mapping[str, Summary]) -> Claim:
     claim, test = "The learning rate is halved four times.", "drops in the public code's schedule"
     records = _records(summaries, "as_published")
     if not records:
-        return _open(claim, test)
+        return Claim(claim, test)
     drops = [int((np.diff(r.history.lr) < 0).sum()) for r in records]
     measured = f"{_spread(drops, 0)} in {records[0].epochs} epochs"
     verdict = _reproduced([number == SEED_DROPS for number in drops])
@@ -102,7 +95,7 @@ def overfitting(summaries: Mapping[str, Summary]) -> Claim:
     test = "the text's network for 60 epochs: last validation loss against the lowest"
     records = _records(summaries, "long")
     if not records:
-        return _open(claim, test)
+        return Claim(claim, test)
     rise = [r.history.val_loss[-1] / min(r.history.val_loss) - 1 for r in records]
     gap = [r.history.val_loss[-1] / r.history.train_loss[-1] - 1 for r in records]
     best = [float(r.best_epoch) for r in records]
@@ -122,17 +115,17 @@ def easy_and_hard(run: Run) -> Claim:
     names = [name for name in CLASS_NAMES if name in per_class]
     by_mse = sorted(names, key=lambda name: per_class[name]["mse"]["mean"])
     by_ssim = sorted(names, key=lambda name: -per_class[name]["ssim"]["mean"])
-    ranks = {
-        name: f"{name} {by_mse.index(name) + 1} and {by_ssim.index(name) + 1}"
-        for name in (*SEED_EASY, *SEED_HARD)
-    }
+    ranks = [
+        f"{name} {by_mse.index(name) + 1} and {by_ssim.index(name) + 1}"
+        for name in SEED_EASY + SEED_HARD
+    ]
     easy = all(name in by_mse[:5] for name in SEED_EASY)
     hard = [name for name in SEED_HARD if name in by_mse[-3:]]
     verdict = {2: "true", 1: "half true", 0: "not true"}[len(hard)] if easy else "half true"
     return Claim(
         "Trousers, T-shirts and dresses are completed best, sneakers and ankle boots worst.",
         "rank of ten, by MSE and by SSIM (1: best)",
-        "; ".join(ranks.values()),
+        "; ".join(ranks),
         verdict if len(hard) != 1 else f"{verdict}: {hard[0]} is hard by MSE, the other is not",
         "@tbl-classes",
     )
@@ -162,38 +155,28 @@ def facing(values: Mapping[str, Any] | None) -> Claim:
     claim = "Asymmetric items that face the other way are completed worse: the data face one way."
     test = "error on the mirrored test set, without and with flips; error of those facing away"
     if values is None:
-        return _open(claim, test, "halfgen analyse")
+        return Claim(claim, test, "not computed yet: `halfgen analyse`")
     plain, flip = values["default"], values["flip"]
     boot = {key: plain[key]["Ankle boot"]["mean"] for key in ("test", "mirrored")}
-    worse, better, counted = facing_away(plain["by_facing"])
+    both = {n: g for n, g in plain["by_facing"].items() if g["with"] and g["against"]}
+    # worse or better: the two groups' intervals do not touch
+    worse = [n for n, g in both.items() if g["against"]["low"] > g["with"]["high"]]
+    better = [n for n, g in both.items() if g["against"]["high"] < g["with"]["low"]]
     measured = (
         f"ankle boots {boot['test']:.3f}, mirrored {boot['mirrored']:.3f}; all classes"
         f" {plain['test']['all']['mean']:.4f}, mirrored {plain['mirrored']['all']['mean']:.4f};"
         f" trained with flips {flip['test']['all']['mean']:.4f} and"
         f" {flip['mirrored']['all']['mean']:.4f}; of items that really face away, worse in"
-        f" {len(worse)} of {counted} classes, better in {len(better)}"
+        f" {len(worse)} of {len(both)} classes, better in {len(better)}"
     )
     verdict = "not seen"
     if plain["mirrored"]["all"]["low"] > plain["test"]["all"]["high"]:
         verdict = "true of mirrored images"
-        if len(worse) == counted:
+        if len(worse) == len(both):
             verdict = "true"
         elif better:
             verdict += f"; of real ones in some classes, the opposite in {', '.join(better)}"
     return Claim(claim, test, measured, verdict, "@tbl-facing")
-
-
-def facing_away(by_facing: Mapping[str, Any]) -> tuple[list[str], list[str], int]:
-    """Return the classes whose items facing away are completed worse, those better, and how many.
-
-    Worse or better: the two groups' intervals do not touch. A class counts if it has such items.
-    """
-    both = {
-        name: groups for name, groups in by_facing.items() if groups["with"] and groups["against"]
-    }
-    worse = [n for n, g in both.items() if g["against"]["low"] > g["with"]["high"]]
-    better = [n for n, g in both.items() if g["against"]["high"] < g["with"]["low"]]
-    return worse, better, len(both)
 
 
 def dataset_size(train: int, test: int) -> Claim:
@@ -213,32 +196,22 @@ def more_data(summaries: Mapping[str, Summary], beyond: Mapping[str, Summary]) -
     ``summaries`` are of the seed's network, ``beyond`` of the U-Net; the verdict is of both.
     """
     claim, test = "A larger data set would help.", "test error against the size of the training set"
-    networks = {
-        "": _errors_by_size(summaries, FACTORS["train_size"]),
-        "U-Net: ": _errors_by_size(beyond, BEYOND["train_size"]),
-    }
     told, gains = [], []
-    for name, known in networks.items():
-        if len(known) < 3:
+    for name, found, study in (("", summaries, "study"), ("U-Net: ", beyond, "beyond")):
+        curve = points(found, study, "training images")
+        if len(curve) < 3:
             continue
-        first, before, last = min(known), *sorted(known)[-2:]
-        gains.append(1 - known[last] / known[before])
+        first, before, last = ((p.x, p.summary.mean("test_mse")) for p in (curve[0], *curve[-2:]))
+        gains.append(1 - last[1] / before[1])
         told.append(
-            f"{name}{first:,} images {known[first]:.4f}, {before:,} {known[before]:.4f},"
-            f" {last:,} {known[last]:.4f}: the last step lowers it by {gains[-1]:.1%}"
+            f"{name}{first[0]:,} images {first[1]:.4f}, {before[0]:,} {before[1]:.4f},"
+            f" {last[0]:,} {last[1]:.4f}: the last step lowers it by {gains[-1]:.1%}"
         )
     if not told:
-        return _open(claim, test)
+        return Claim(claim, test)
     falls = min(gains) > 0.01
     verdict = "likely: the curve still falls" if falls else "not by much: the curve is flat"
     return Claim(claim, test, "; ".join(told), verdict, "@fig-curves")
-
-
-def _errors_by_size(summaries: Mapping[str, Summary], names: Iterable[str]) -> dict[int, float]:
-    """Return training images -> test error of the variants that have runs as they are declared."""
-    found = [summaries[name] for name in names if name in summaries]
-    there = [summary for summary in found if summary.count and summary.as_declared]
-    return {train_images(s.records[0].identity): s.mean("test_mse") for s in there}
 
 
 def generative(values: Mapping[str, Any] | None) -> Claim:
@@ -248,7 +221,7 @@ def generative(values: Mapping[str, Any] | None) -> Claim:
     methods = values["methods"] if values else {}
     tried = [name for name in ("cvae", "gan") if name in methods]
     if not tried or "default" not in methods:
-        return _open(claim, test, "halfgen analyse --beyond")
+        return Claim(claim, test, "not computed yet: `halfgen analyse --beyond`")
     ours = methods["default"]
     parts = [
         f"{m['title']} {m['mse']['mean']:.4f} and {m['mean']['mse']['mean']:.4f}, distance"
@@ -283,8 +256,7 @@ def all_claims(
     Args:
         run: the finished run that is reported.
         mirror: (N,) the mirror error of each test image.
-        summaries: of the study.
-        beyond: the same of the networks beyond the seed's.
+        summaries, beyond: of the study, and of the networks beyond the seed's.
         facing_values, generative_values: published analyses, or None.
         dataset: the images.
     """

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from itertools import product
 from typing import NamedTuple
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..config import train_images
+from ..evaluation import Interval
 from ..models import build_model
 from ..models.base import HALF_SHAPE
 from ..runs.record import Record
@@ -48,51 +50,49 @@ AXES: dict[str, tuple[Callable[[Record], float], Mapping[str, str]]] = {
 TITLES = {"study": "autoencoder", "beyond": "U-Net"}
 
 
+def points(summaries: Mapping[str, Summary], study: str, axis: str) -> list[Point]:
+    """Return the points of the variants that have runs as they are declared, in their order.
+
+    Args:
+        summaries: variant -> its summary.
+        study: a key of ``STUDIES``, whose variants they are.
+        axis: a key of ``AXES``.
+    """
+    measure, factors = AXES[axis]
+    own = [summaries[name] for name in STUDIES[study][factors[study]] if name in summaries]
+    found = [Point(measure(s.records[0]), s) for s in own if s.records and s.as_declared]
+    return sorted(found, key=lambda point: point.x)
+
+
 def error_curves(
     summaries: Mapping[str, Mapping[str, Summary]],
 ) -> dict[str, dict[str, list[Point]]]:
-    """Return axis -> network -> its points in their order; what has no point is left out.
-
-    Runs of settings that their variant no longer has are no points.
-
-    Args:
-        summaries: study (a key of ``STUDIES``) -> variant -> its summary.
-    """
+    """Return axis -> network -> its :func:`points`, of each study; what has none is left out."""
     curves: dict[str, dict[str, list[Point]]] = {}
-    for axis, (measure, factors) in AXES.items():
-        for study, factor in factors.items():
-            own = [summaries[study][variant] for variant in STUDIES[study][factor]]
-            points = [Point(measure(s.records[0]), s) for s in own if s.count and s.as_declared]
-            if points:
-                curves.setdefault(axis, {})[TITLES[study]] = sorted(
-                    points, key=lambda point: point.x
-                )
+    for axis, study in product(AXES, summaries):
+        curve = points(summaries[study], study, axis)
+        if curve:
+            curves.setdefault(axis, {})[TITLES[study]] = curve
     return curves
 
 
 def panels(
-    curves: Mapping[str, Mapping[str, list[Point]]], measure: str = "test_mse"
-) -> dict[str, dict[str, tuple[list[float], list[dict[str, float]]]]]:
+    curves: Mapping[str, Mapping[str, list[Point]]],
+) -> dict[str, dict[str, tuple[list[float], list[Interval]]]]:
     """Return the curves as :func:`study_figures.error_curves` takes them."""
     return {
         axis: {
-            name: ([point.x for point in own], [point.summary.interval(measure) for point in own])
-            for name, own in networks.items()
+            name: ([p.x for p in curve], [p.summary.interval("test_mse") for p in curve])
+            for name, curve in networks.items()
         }
         for axis, networks in curves.items()
     }
 
 
-def last_doubling(points: list[Point], measure: str = "test_mse") -> float:
-    """Return the relative change of the error by a doubling, between the two rightmost points.
-
-    Raises:
-        ValueError: with fewer than two points.
-    """
-    if len(points) < 2:
-        raise ValueError(f"a curve needs two points or more, not {len(points)}")
-    (x0, before), (x1, after) = points[-2:]
-    return (after.mean(measure) / before.mean(measure)) ** (1 / math.log2(x1 / x0)) - 1
+def last_doubling(curve: list[Point]) -> float:
+    """Return the relative change of the error by a doubling, between the two rightmost points."""
+    (x0, before), (x1, after) = curve[-2:]
+    return (after.mean("test_mse") / before.mean("test_mse")) ** (1 / math.log2(x1 / x0)) - 1
 
 
 def finding(curves: Mapping[str, Mapping[str, list[Point]]]) -> str:
@@ -100,9 +100,9 @@ def finding(curves: Mapping[str, Mapping[str, list[Point]]]) -> str:
     parts = []
     for axis, networks in curves.items():
         changes = [
-            f"{last_doubling(points):+.1%} ({name})"
-            for name, points in networks.items()
-            if len(points) > 1
+            f"{last_doubling(curve):+.1%} ({name})"
+            for name, curve in networks.items()
+            if len(curve) > 1
         ]
         if changes:
             parts.append(f"twice the {axis} {', '.join(changes)}")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ..config import SCHEMA_VERSION, SEEDS, RunConfig
+from ..evaluation import Interval
 from ..models import MODELS
 from ..runs.record import Record
 from ..variants import STUDIES, VARIANTS, members
@@ -78,21 +79,21 @@ class Summary:
         values = list(map(MEASURES[measure], self.records))
         return statistics.stdev(values) if len(values) > 1 else 0.0
 
-    def interval(self, measure: str) -> dict[str, float]:
-        """Return mean, low and high: the mean, and one standard deviation to either side."""
+    def interval(self, measure: str) -> Interval:
+        """Return the mean over ``count`` seeds, and one standard deviation to either side."""
         mean, sd = self.mean(measure), self.sd(measure)
-        return {"mean": mean, "low": mean - sd, "high": mean + sd}
+        return Interval(mean=mean, low=mean - sd, high=mean + sd, count=self.count)
 
     def text(self, measure: str, digits: int) -> str:
         """Return the mean and, where there are several seeds, ± the standard deviation."""
         spread = f" ± {self.sd(measure):.{digits}f}" if self.count > 1 else ""
         return f"{self.mean(measure):.{digits}f}{spread}"
 
-    def note(self, wanted: int = SEEDS) -> str:
+    def note(self) -> str:
         """Return what a reader has to know: seeds that are missing, results that are stale."""
         if not self.records:
             return "missing"
-        few = [f"{self.count} of {wanted} seeds"] if self.count < wanted else []
+        few = [f"{self.count} of {SEEDS} seeds"] if self.count < SEEDS else []
         return "; ".join([*few, *(f"stale: {why}" for why in self.stale)])
 
 
@@ -146,13 +147,6 @@ def seed_noise(summaries: Mapping[str, Summary]) -> tuple[float, list[str]] | No
     ]
 
 
-def by_validation(summaries: Mapping[str, Summary]) -> list[Summary]:
-    """Return the summaries, lowest mean validation MSE first, missing ones last."""
-    return sorted(
-        summaries.values(), key=lambda s: (not s.records, s.mean("val_mse") if s.records else 0)
-    )
-
-
 def factor_summaries(
     summaries: Mapping[str, Summary], study: str = "study"
 ) -> dict[str, list[Summary]]:
@@ -191,9 +185,10 @@ def completeness(summaries: Mapping[str, Summary], name: str) -> str:
 
 
 def table_rows(summaries: Mapping[str, Summary]) -> list[dict[str, str]]:
-    """Return the table of all variants, the lowest mean validation MSE first."""
+    """Return the table of all variants, the lowest mean validation MSE first, missing ones last."""
     rows = []
-    for summary in by_validation(summaries):
+    there = sorted((s for s in summaries.values() if s.records), key=lambda s: s.mean("val_mse"))
+    for summary in [*there, *(s for s in summaries.values() if not s.records)]:
         row = dict.fromkeys(("validation MSE", "test MSE", "test SSIM", "parameters"), "–")
         if summary.records:
             row = {
@@ -210,24 +205,26 @@ def table_rows(summaries: Mapping[str, Summary]) -> list[dict[str, str]]:
 def origin_rows(records: Iterable[Record]) -> list[dict[str, str]]:
     """Return where and when the records were made: one row a device and library."""
     groups: dict[tuple[str, str], list[Record]] = {}
-    for record in records:
+    for record in sorted(records, key=lambda record: record.origin.finished):
         key = record.origin.device, record.origin.versions.get("torch", "unknown")
         groups.setdefault(key, []).append(record)
-    rows = []
-    for (device, torch), own in sorted(groups.items()):
-        dates = sorted(record.origin.finished[:10] for record in own)
-        commits = dict.fromkeys(
-            record.origin.git_commit[:8] + ("+" if "+" in record.origin.git_commit else "")
-            for record in sorted(own, key=lambda record: record.origin.finished)
-        )
-        rows.append(
-            {
-                "device": device,
-                "torch": torch,
-                "runs": str(len(own)),
-                "hours": f"{sum(record.seconds for record in own) / 3600:.1f}",
-                "dates": " – ".join(dict.fromkeys((dates[0], dates[-1]))),
-                "commits": " – ".join(dict.fromkeys((next(iter(commits)), list(commits)[-1]))),
-            }
-        )
-    return rows
+    return [
+        {
+            "device": device,
+            "torch": torch,
+            "runs": str(len(own)),
+            "hours": f"{sum(record.seconds for record in own) / 3600:.1f}",
+            "dates": _first_to_last(record.origin.finished[:10] for record in own),
+            "commits": _first_to_last(_short(record.origin.git_commit) for record in own),
+        }
+        for (device, torch), own in sorted(groups.items())
+    ]
+
+
+def _short(commit: str) -> str:
+    return commit[:8] + ("+" if "+" in commit else "")
+
+
+def _first_to_last(texts: Iterable[str]) -> str:
+    unique = list(dict.fromkeys(texts))
+    return " – ".join(dict.fromkeys((unique[0], unique[-1])))

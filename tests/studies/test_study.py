@@ -443,8 +443,6 @@ def test_curves_join_the_runs_as_they_are_declared(made):
     # a fourth of the error for five times the images
     assert curves.last_doubling(images["autoencoder"]) == pytest.approx(0.25 ** (1 / log2(5)) - 1)
     assert curves.finding(found) == "twice the training images -45.0% (autoencoder)"
-    with pytest.raises(ValueError, match="two points or more, not 1"):
-        curves.last_doubling(images["U-Net"])
 
     model = build_model("unet", theirs[0].identity["model_settings"])
     counted = FlopCounterMode(display=False)
