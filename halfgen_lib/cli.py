@@ -176,12 +176,12 @@ def _classifier(arguments: argparse.Namespace, _: list[str]) -> None:
 
 
 def _analyse(arguments: argparse.Namespace, _: list[str]) -> None:
-    from .analysis.beyond import NETWORKS, analyse_beyond
+    from .analysis.networks import NETWORKS, analyse_networks
     from .analysis.published import analyse
 
     if arguments.beyond:
         names = [*NETWORKS] if arguments.beyond == "all" else arguments.beyond.split(",")
-        print(analyse_beyond(arguments.data, names, ensemble=arguments.ensemble))
+        print(analyse_networks(arguments.data, names, ensemble=arguments.ensemble))
         return
     for path in analyse(arguments.data):
         print(path)

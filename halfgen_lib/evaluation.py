@@ -138,6 +138,11 @@ def bootstrap(values: np.ndarray, *, resamples: int = 2000, seed: int = 0) -> In
     return Interval(mean=mean, low=low, high=high, count=len(values))
 
 
+def intervals(scores: Scores) -> dict[str, Interval]:
+    """Return :func:`bootstrap` of each score, by its name."""
+    return {name: bootstrap(values) for name, values in scores.items()}
+
+
 def summarise(scores: Scores, labels: np.ndarray) -> dict[str, Any]:
     """Return means with intervals over all images and for each class.
 
@@ -150,15 +155,15 @@ def summarise(scores: Scores, labels: np.ndarray) -> dict[str, Any]:
         (dB), which is that of the mean error, not the mean of the images' PSNR.
     """
 
-    def intervals(chosen: np.ndarray) -> dict[str, Interval]:
-        found = {name: bootstrap(values[chosen]) for name, values in scores.items()}
+    def group(chosen: np.ndarray) -> dict[str, Interval]:
+        found = intervals({name: values[chosen] for name, values in scores.items()})
         mse = found["mse"]
         ends = {"mean": psnr(mse.mean), "low": psnr(mse.high), "high": psnr(mse.low)}
         return found | {"psnr": Interval(**ends, count=mse.count)}
 
     groups = {name: labels == number for number, name in enumerate(CLASS_NAMES)}
-    per_class = {name: intervals(own) for name, own in groups.items() if own.any()}
-    return {"overall": intervals(np.full(len(labels), True)), "per_class": per_class}
+    per_class = {name: group(own) for name, own in groups.items() if own.any()}
+    return {"overall": group(np.full(len(labels), True)), "per_class": per_class}
 
 
 def first_of_each_class(labels: np.ndarray, count: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Audits: twins across the splits, reported labels, and what the facing of the items costs."""
+"""Audits: twins across the splits, reported labels, which way items face, and the erratum."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from ..data import CLASS_NAMES, Dataset, Images, to_unit
-from ..evaluation import bootstrap, halves_mse
+from ..evaluation import Interval, bootstrap, halves_mse, mse_per_image
+from ..models.base import HALF_SHAPE
 from ..runs import Run
-from .realism import nearest_rms
-from .symmetry import class_means, faces_as_its_class
+from .neighbours import nearest_rms
 
 # Training images that readers of the data set report as mislabelled or badly cut:
 # https://github.com/zalandoresearch/fashion-mnist/issues/166, the instances that it shows
 REPORTED_MISLABELLED = (16691, 28264, 33982, 40513, 42018, 45592)
 
 
-def class_intervals(values: np.ndarray, labels: np.ndarray) -> dict[str, dict[str, float]]:
+def class_intervals(values: np.ndarray, labels: np.ndarray) -> dict[str, Interval]:
     """Return the bootstrap interval of the mean of each class that has images, by its name.
 
     Args:
@@ -32,21 +33,6 @@ def class_intervals(values: np.ndarray, labels: np.ndarray) -> dict[str, dict[st
     }
 
 
-def nearest_distance(images: Images, others: Images, *, chunk: int = 500) -> np.ndarray:
-    """Return the root mean squared pixel difference of each image to its nearest other one.
-
-    Args:
-        images: N images.
-        others: M images to search.
-        chunk: images at a time, to bound memory.
-
-    Returns:
-        (N,) in [0, 1]; 0 for an exact copy.
-    """
-    rows, reference = (to_unit(part.images).flatten(1) for part in (images, others))
-    return nearest_rms(rows, reference, chunk=chunk)
-
-
 def audit_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     """Look for copies of test images among the training images, and for mislabelled ones.
 
@@ -57,7 +43,7 @@ def audit_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
         (error less the mean of the image's class); ``reported``: the error of training images
         that are reported as mislabelled, beside the mean of the class that they are labelled.
     """
-    distance = nearest_distance(dataset.test, dataset.train)
+    distance = nearest_rms(*(to_unit(part.images) for part in (dataset.test, dataset.train)))
     mse, labels = run.scores["mse"].astype(np.float64), dataset.test.labels.numpy()
     class_mean = np.array([mse[labels == c].mean() for c in range(len(CLASS_NAMES))])
     low, high = np.quantile(distance, [0.1, 0.9])
@@ -84,37 +70,118 @@ def audit_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     }
 
 
+# ---- symmetry and facing
+
+
+def mirror_error(left: Tensor, right: Tensor) -> Tensor:
+    """Return the mean squared error of the mirrored left half as a guess of the right one.
+
+    Args:
+        left, right: (N, 1, 28, 14) in [0, 1].
+
+    Returns:
+        (N,) in [0, 1]; 0 for an image that is its own mirror image.
+    """
+    return mse_per_image(left.flip(3), right)
+
+
+def class_means(images: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean image of each class: (10, 1, 28, 28) for images (N, 1, 28, 28)."""
+    return torch.stack([images[labels == c].mean(0) for c in range(len(CLASS_NAMES))])
+
+
+def faces_as_its_class(images: Tensor, labels: Tensor, means: Tensor) -> Tensor:
+    """Tell of each image whether it is nearer to its class's mean than its mirror image is.
+
+    Args:
+        images: (N, 1, 28, 28) in [0, 1].
+        labels: (N,) class numbers.
+        means: (10, 1, 28, 28), as :func:`class_means`.
+
+    Returns:
+        (N,) bool. The share that is true is near 1/2 where a class has no common facing, and near
+        1 where all its images face one way.
+    """
+    return mse_per_image(images, means[labels]) < mse_per_image(images.flip(3), means[labels])
+
+
 def facing_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     """Compare a run's error on the test set, on the mirrored test set, and by facing.
 
-    An image faces as its class does if it is nearer to its class's mean training image than its
-    mirror image is.
-
     Returns:
         ``test`` and ``mirrored``: the error over all images and for each class, with intervals;
-        ``by_facing``: for each class the error of images that face ``with`` and ``against`` it
-        (None where there are fewer than two), and the ``share`` that faces with it.
+        ``by_facing``: for each class the error of images that face ``with`` and ``against`` it,
+        see :func:`faces_as_its_class` (None where there are fewer than two), and the ``share``
+        that faces with it.
     """
-    test, labels = dataset.test, dataset.test.labels
-    model, given = run.model(), run.config.given
-    mirrored = Images(test.images.flip(3), labels)
+    test, labels = dataset.test, dataset.test.labels.numpy()
     means = class_means(to_unit(dataset.train.images), dataset.train.labels)
-    facing = faces_as_its_class(to_unit(test.images), labels, means).numpy()
-    mse = halves_mse(model.predict, test, given)
+    facing = faces_as_its_class(to_unit(test.images), test.labels, means).numpy()
+    predict, given = run.model().predict, run.config.given
+    mirrored = Images(test.images.flip(3), test.labels)
+    mse, of_mirrored = (halves_mse(predict, images, given) for images in (test, mirrored))
     by_facing = {}
     for number, name in enumerate(CLASS_NAMES):
-        own = labels.numpy() == number
+        own = labels == number
         groups = {"with": mse[own & facing], "against": mse[own & ~facing]}
         by_facing[name] = {
             key: bootstrap(values) if len(values) > 1 else None for key, values in groups.items()
         } | {"share": float(facing[own].mean())}
     return {
         "run_id": run.run_id,
-        "test": _by_class(mse, labels.numpy()),
-        "mirrored": _by_class(halves_mse(model.predict, mirrored, given), labels.numpy()),
+        "test": class_intervals(mse, labels) | {"all": bootstrap(mse)},
+        "mirrored": class_intervals(of_mirrored, labels) | {"all": bootstrap(of_mirrored)},
         "by_facing": by_facing,
     }
 
 
-def _by_class(mse: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    return class_intervals(mse, labels) | {"all": bootstrap(mse)}
+# ---- the erratum: what a LeakyReLU of slope 1 makes of the network
+
+
+@torch.no_grad()
+def affine_probe(model: nn.Module) -> tuple[Tensor, Tensor]:
+    """Return A (392, 392) and b (392,) with logit(model(x)) = A x + b if the model is affine.
+
+    The network is probed, not read: b is its answer to black, and the columns of A are its
+    answers to single white pixels, less b. All in float64 and evaluation mode.
+    """
+    model = model.double().eval()
+    black = torch.zeros(1, *HALF_SHAPE, dtype=torch.float64)
+    white = torch.eye(black.numel(), dtype=torch.float64).view(-1, *HALF_SHAPE)
+    bias = torch.logit(model(black)).flatten()
+    columns = torch.logit(model(white)).flatten(1) - bias
+    return columns.T, bias
+
+
+@torch.no_grad()
+def erratum_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
+    """Tell whether a run's network is an affine map under its sigmoid, and of which rank.
+
+    The seed's public code writes ``nn.LeakyReLU(True)``; the first argument is the slope. With
+    slope 1 every layer before the sigmoid is affine, and so is the whole: a matrix that passes
+    through the latent code, hence of a rank no larger than that.
+
+    Returns:
+        ``affine_error``: the largest difference, over the test set, between the network's pixels
+        and sigmoid(A x + b); ``singular_values`` of A; and what the run reached.
+    """
+    model = run.model()
+    matrix, bias = affine_probe(model)
+    left, _ = dataset.test.halves(run.config.given)
+    affine = torch.sigmoid(left.double().flatten(1) @ matrix.T + bias)
+    error = max(
+        (model(part.double()).flatten(1) - guess).abs().max().item()
+        for part, guess in zip(left.split(2000), affine.split(2000), strict=True)
+    )
+    values = torch.linalg.svdvals(matrix)
+    settings = run.config.identity()["model_settings"]
+    return {
+        "run_id": run.run_id,
+        "negative_slope": settings["negative_slope"],
+        "latent_dim": settings["latent_dim"],
+        "affine_error": error,
+        "singular_values": [float(f"{value:.6g}") for value in values[:128]],
+        "rank": int((values > 1e-9 * values[0]).sum()),
+        "val_mse": float(run.history["val_loss"].min()),
+        "test_mse": run.metrics["overall"]["mse"],
+    }

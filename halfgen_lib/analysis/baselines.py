@@ -7,132 +7,112 @@ network. Halves are in the canonical pose, pixels in [0, 1]; the error is the me
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from sklearn import linear_model
 from sklearn.decomposition import PCA
-from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from ..data import IMAGE_SIZE, Images
-from ..evaluation import Interval, Scores, bootstrap, mse_per_image, score_images
+from ..evaluation import mse_per_image
 from ..models.base import HALF_SHAPE, check_left
+from .neighbours import flat_rows, neighbours
 
 PIXELS = IMAGE_SIZE**2
 # Matrices of 784 rows gain little from threads, and lose tenfold where other processes are busy.
 single_threaded = threadpool_limits.wrap(limits=1, user_api="blas")
-RANK = 64  # the seed's latent dimension: no affine map through it has a higher rank
 
 
-class Baseline(ABC):
+class Baseline:
     """A predictor of right halves from left halves, fitted in closed form.
 
     Attributes:
         title: what tables and figures call it.
-        hyperparameter: the name of what is chosen on validation; empty if there is nothing.
+        hyperparameter: the name of what is chosen on validation, if anything is.
         grid: the values to choose from, ascending.
-        minimum: training images that fitting needs.
-        value: the value in use: as given, else the first of the grid until :meth:`choose`; None
-            if there is nothing to choose.
+        limit: training images -> the largest value that so many allow.
+        value: the one in use: as given, else the lowest until :meth:`choose`, None without a grid.
         validation_mse: value -> MSE on the validation images; empty before :meth:`choose`.
     """
 
     title: ClassVar[str]
     hyperparameter: ClassVar[str] = ""
     grid: ClassVar[Sequence[float]] = ()
-    minimum: ClassVar[int] = 1
+    limit: ClassVar[Callable[[int], float]] = staticmethod(lambda count: np.inf)
 
     def __init__(self, value: float | None = None):
         self.value = value
         self.validation_mse: dict[float | None, float] = {}
-        self._count = 0  # training images seen
+        self._values: list[float | None] = []  # of the grid, as the training images allow
 
     def fit(self, left: Tensor, right: Tensor) -> Self:
         """Fit to training halves and return itself.
 
         Args:
-            left, right: (N, 1, 28, 14), floating point in [0, 1], N >= ``minimum``.
+            left, right: (N, 1, 28, 14), floating point in [0, 1], N >= 2.
 
         Raises:
             TypeError, ValueError: as :func:`~halfgen_lib.models.base.check_left`; or if the two
-                differ in shape, are too few, or are too few for ``value``.
+                differ in shape or are too few.
         """
         check_left(left)
-        if right.shape != left.shape or len(left) < self.minimum:
-            raise ValueError(
-                f"halves are {tuple(left.shape)} and {tuple(right.shape)};"
-                f" equal shapes of {self.minimum} or more images are needed"
-            )
+        shapes = tuple(left.shape), tuple(right.shape)
+        if shapes[0] != shapes[1] or len(left) < 2:
+            raise ValueError(f"halves are {shapes}; equal shapes of 2 or more images are needed")
         if not bool(((right >= 0) & (right <= 1)).all()):
             raise ValueError("right has values outside [0, 1]")
-        limit = self.limit(len(left))
-        if self.value is None and self.grid:
-            self.value = min(self.grid[0], limit)
-        if self.grid and not 0 < self.value <= limit:
-            raise ValueError(
-                f"{self.hyperparameter} is {self.value}; with {len(left)} training images it must"
-                f" be above 0 and at most {limit}"
-            )
+        self._values = sorted({min(v, self.limit(len(left))) for v in self.grid}) or [None]
+        if self.value is None:
+            self.value = self._values[0]
         self._fit(flat_rows(left), flat_rows(right))
-        self._count = len(left)
         return self
 
     def choose(self, left: Tensor, right: Tensor) -> Self:
-        """Use the value of the grid with the lowest error on these validation halves.
+        """Use the value with the lowest error on these validation halves, and return itself.
 
-        Values above :meth:`limit` are cut to it: few training images narrow the grid. Of equal
-        errors the smallest value wins.
+        They are those of the grid, cut to the ``limit``; of equal errors the smallest wins.
 
         Args:
-            left, right: (M, 1, 28, 14), floating point in [0, 1], M >= 1.
-
-        Returns:
-            Itself, with ``validation_mse`` of every value tried.
+            left, right: as :meth:`fit`, 1 image or more.
 
         Raises:
             ValueError: if there are no images, or the two differ in shape.
         """
         if not len(left):
             raise ValueError("no validation images to choose by")
-        values = sorted({min(value, self.limit(self._count)) for value in self.grid}) or [None]
         errors = [
             mse_per_image(completed, right).double().mean().item()
-            for completed in self._complete(left, values)
+            for completed in self._complete(left, self._values)
         ]
-        self.validation_mse = dict(zip(values, errors, strict=True))
-        self.value = min(values, key=self.validation_mse.__getitem__)
+        self.validation_mse = dict(zip(self._values, errors, strict=True))
+        self.value = min(self._values, key=self.validation_mse.__getitem__)
         return self
 
     def predict(self, left: Tensor) -> Tensor:
-        """Complete left halves.
-
-        Args:
-            left: (N, 1, 28, 14), floating point in [0, 1]; N may be 0.
-
-        Returns:
-            (N, 1, 28, 14), clipped to [0, 1], of the type and on the device of ``left``.
+        """Complete left halves as a network does: :meth:`models.base.Completer.predict`.
 
         Raises:
             RuntimeError: before :meth:`fit`.
-            TypeError, ValueError: as :func:`~halfgen_lib.models.base.check_left`.
         """
         return next(self._complete(left, [self.value]))
 
     def _complete(self, left: Tensor, values: Sequence[float | None]) -> Iterator[Tensor]:
         """Yield, for each value, the completed halves."""
-        check_left(left)
-        if not self._count:
-            raise RuntimeError(f"{type(self).__name__} has to be fitted before it can predict")
+        self._check(left)
         if not len(left):
             yield from (torch.empty_like(left) for _ in values)
             return
         for rows in self._predict(flat_rows(left), values):
             yield torch.from_numpy(rows.clip(0, 1)).reshape(-1, *HALF_SHAPE).to(left)
+
+    def _check(self, left: Tensor) -> None:
+        check_left(left)
+        if not self._values:
+            raise RuntimeError(f"{type(self).__name__} has to be fitted first")
 
     def as_dict(self) -> dict[str, Any]:
         """Return what was chosen and from what, ready for JSON."""
@@ -140,18 +120,12 @@ class Baseline(ABC):
         names = {"title": self.title, "hyperparameter": self.hyperparameter}
         return {**names, "value": self.value, "validation": tried}
 
-    @classmethod
-    def limit(cls, count: int) -> float:
-        """Return the largest value of the hyperparameter that ``count`` training images allow."""
-        return np.inf
-
-    @abstractmethod
     def _fit(self, left: np.ndarray, right: np.ndarray) -> None:
         """Fit to flat halves (N, 392), for any value."""
 
-    @abstractmethod
     def _predict(self, left: np.ndarray, values: Sequence[float | None]) -> Iterator[np.ndarray]:
         """Yield, for each value, (N, 392) for flat left halves (N, 392); need not be clipped."""
+        raise NotImplementedError
 
 
 class TrainMean(Baseline):
@@ -171,9 +145,6 @@ class Mirror(Baseline):
 
     title = "mirror"
 
-    def _fit(self, left: np.ndarray, right: np.ndarray) -> None:
-        pass
-
     def _predict(self, left: np.ndarray, values: Sequence[float | None]) -> Iterator[np.ndarray]:
         yield left.reshape(-1, *HALF_SHAPE)[..., ::-1].reshape(left.shape)
 
@@ -184,20 +155,39 @@ class NearestNeighbours(Baseline):
     title = "k nearest"
     hyperparameter = "k"
     grid = (1, 3, 5, 10, 20, 50)
-
-    @classmethod
-    def limit(cls, count: int) -> int:
-        """Return ``count``: there are no more neighbours than training images."""
-        return count
+    limit = staticmethod(lambda count: count)
 
     def _fit(self, left: np.ndarray, right: np.ndarray) -> None:
-        self._index, self._right = NearestNeighbors(algorithm="brute").fit(left), right
+        self._left, self._right = left, right
 
     def _predict(self, left: np.ndarray, values: Sequence[float | None]) -> Iterator[np.ndarray]:
         # One search, nearest first, serves every k: the search is all of the cost.
-        nearest = self._index.kneighbors(left, max(values), return_distance=False)
+        _, nearest = neighbours(left, self._left, max(values))
         for k in values:
             yield sum(self._right[column] for column in nearest[:, :k].T) / k
+
+
+class Donor(NearestNeighbours):
+    """Draw the right half of one of the k training images with the nearest left halves.
+
+    Hot-deck imputation (Andridge and Little 2010): every draw is the copy of a real right half, so
+    its pixels fit each other, whether or not they fit the left half.
+    """
+
+    title = "donor"
+
+    def sample(self, left: Tensor, n: int, generator: torch.Generator) -> Tensor:
+        """Draw as a network does, :meth:`models.base.Sampler.sample`: each of the k as likely."""
+        self._check(left)
+        if n < 1:
+            raise ValueError(f"n is {n}, allowed: 1 or more")
+        if not len(left):
+            return left.new_empty(n, *left.shape)
+        k = int(self.value)
+        _, nearest = neighbours(flat_rows(left), self._left, k)
+        chosen = torch.randint(k, (n, len(left)), generator=generator).numpy()
+        drawn = self._right[nearest[np.arange(len(left)), chosen]]
+        return torch.from_numpy(drawn).reshape(n, *left.shape).to(left)
 
 
 class Affine(Baseline):
@@ -207,29 +197,19 @@ class Affine(Baseline):
     principal-component analysis of whole images, left pixels first, serves every value.
     """
 
-    minimum = 2  # images that have a covariance
-
     @single_threaded
     def _fit(self, left: np.ndarray, right: np.ndarray) -> None:
         images = np.concatenate((left, right), axis=1, dtype=np.float64)
         self._components = PCA(svd_solver="covariance_eigh", copy=False).fit(images)
-        self._solved: dict[float, np.ndarray] = {}
 
     def _predict(self, left: np.ndarray, values: Sequence[float | None]) -> Iterator[np.ndarray]:
         known, unknown = np.split(self._components.mean_, 2)
         for value in values:
             yield (left - known) @ self.coefficients(value).T + unknown
 
-    @single_threaded
     def coefficients(self, value: float) -> np.ndarray:
         """Return the map's matrix (392, 392), a row a pixel of the right half."""
-        if value not in self._solved:
-            self._solved[value] = self._solve(value)
-        return self._solved[value]
-
-    @abstractmethod
-    def _solve(self, value: float) -> np.ndarray:
-        """Compute :meth:`coefficients`."""
+        raise NotImplementedError
 
     def _condensed(self) -> tuple[np.ndarray, np.ndarray]:
         """Return at most 784 rows X, Y (M, 392) with the inner products of the centred images.
@@ -248,7 +228,9 @@ class Ridge(Affine):
     hyperparameter = "λ"
     grid = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # on the sum over training images
 
-    def _solve(self, value: float) -> np.ndarray:
+    @single_threaded
+    def coefficients(self, value: float) -> np.ndarray:
+        """Return Bᵀ."""
         ridge = linear_model.Ridge(alpha=value, fit_intercept=False, solver="cholesky")
         return ridge.fit(*self._condensed()).coef_
 
@@ -262,14 +244,13 @@ class LowRankRidge(Ridge):
     rank ridge regression).
     """
 
-    title = f"rank-{RANK} ridge"
+    rank = 64  # the seed's latent dimension: no affine map through it has a higher rank
+    title = f"rank-{rank} ridge"
 
-    def __init__(self, value: float | None = None, rank: int = RANK):
-        super().__init__(value)
-        self.rank = rank
-
-    def _solve(self, value: float) -> np.ndarray:
-        whole, (x, y) = super()._solve(value), self._condensed()  # whole is Bᵀ
+    @single_threaded
+    def coefficients(self, value: float) -> np.ndarray:
+        """Return V Vᵀ Bᵀ."""
+        whole, (x, y) = super().coefficients(value), self._condensed()
         energy = whole @ (x.T @ y)
         _, directions = np.linalg.eigh((energy + energy.T) / 2)  # eigenvalues ascend
         leading = directions[:, -self.rank :]
@@ -287,13 +268,11 @@ class PrincipalComponents(Affine):
     title = "PCA"
     hyperparameter = "components"
     grid = (32, 64, 128, 256, 512, PIXELS)
+    limit = staticmethod(lambda count: min(count - 1, PIXELS))  # the rank of centred images
 
-    @classmethod
-    def limit(cls, count: int) -> int:
-        """Return the rank of ``count`` centred images."""
-        return min(count - 1, PIXELS)
-
-    def _solve(self, value: float) -> np.ndarray:
+    @single_threaded
+    def coefficients(self, value: float) -> np.ndarray:
+        """Return C_RL C_LL⁻¹."""
         variance, q = self._components.explained_variance_, int(value)
         noise = variance[q:].sum() / max(PIXELS - q, 1)  # s, the mean of what is left out
         basis = self._components.components_[:q]
@@ -315,42 +294,6 @@ BASELINES: dict[str, type[Baseline]] = {
 
 
 def fit_baselines(train: Images, validation: Images, given: str = "left") -> dict[str, Baseline]:
-    """Return every baseline of ``BASELINES``, fitted on ``train`` and chosen on ``validation``.
-
-    Args:
-        train: 2 images or more.
-        validation: 1 image or more.
-        given: the known side.
-    """
+    """Return every baseline of ``BASELINES``, fitted on ``train`` and chosen on ``validation``."""
     fitted, chosen = (part.halves(given) for part in (train, validation))
     return {name: kind().fit(*fitted).choose(*chosen) for name, kind in BASELINES.items()}
-
-
-def score_baselines(
-    baselines: Mapping[str, Baseline], images: Images, given: str = "left"
-) -> dict[str, Scores]:
-    """Return every score of every image for each baseline: :func:`evaluation.score_images`."""
-    return {name: score_images(b.predict, images, given) for name, b in baselines.items()}
-
-
-def paired_difference(a: np.ndarray, b: np.ndarray) -> Interval:
-    """Return the mean of ``a - b`` over the same images, with its 95 % bootstrap interval.
-
-    Both scores of an image are drawn together, so that what makes an image hard for either
-    method cancels. For errors an interval above 0 says that ``b`` is the better one.
-
-    Args:
-        a, b: (N,) a score of each image, in the same order.
-
-    Raises:
-        ValueError: if the two differ in shape, or a value is not finite.
-    """
-    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if a.shape != b.shape:
-        raise ValueError(f"scores of {a.shape} and {b.shape} images cannot be paired")
-    return bootstrap(a - b)
-
-
-def flat_rows(half: Tensor) -> np.ndarray:
-    """Return halves (N, 1, 28, 14) as float32 rows (N, 392)."""
-    return half.detach().cpu().flatten(1).float().numpy()

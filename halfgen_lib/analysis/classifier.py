@@ -25,7 +25,7 @@ from ..evaluation import bootstrap
 from ..files import read_bytes, read_manifest, to_json, write_published
 from ..runs.provenance import provenance
 from ..runs.published import networks_dir
-from ..training import choose_device
+from ..training import choose_device, train_epoch
 
 NAMES = {False: "classifier", True: "classifier-left"}  # of whole images, of left halves
 FEATURES = 64
@@ -56,6 +56,10 @@ class Classifier(nn.Module):
         """Map images (N, 1, 28, 28) in [0, 1] to class scores (N, 10)."""
         return self.head(self.body(images))
 
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean cross-entropy of images (N, 1, 28, 28) and classes (N,)."""
+        return F.cross_entropy(self(images), labels)
+
     @torch.inference_mode()
     def look(self, images: Tensor, *, batch_size: int = 1000) -> tuple[Tensor, Tensor]:
         """Return what the network in evaluation mode makes of images.
@@ -70,12 +74,8 @@ class Classifier(nn.Module):
         """
         self.eval()
         device = next(self.parameters()).device
-        features, classes = [torch.empty(0, FEATURES)], [torch.empty(0, dtype=torch.int64)]
-        for part in images.split(batch_size) if len(images) else ():
-            found = self.body(part.to(device))
-            features.append(found.cpu())
-            classes.append(self.head(found).argmax(1).cpu())
-        return torch.cat(features).double(), torch.cat(classes)
+        features = torch.cat([self.body(part.to(device)) for part in images.split(batch_size)])
+        return features.cpu().double(), self.head(features).argmax(1).cpu()
 
 
 def left_only(images: Tensor) -> Tensor:
@@ -105,10 +105,10 @@ def train_classifier(
     seed: int = 0,
     device: str = "cpu",
 ) -> tuple[Classifier, list[float]]:
-    """Train a classifier and return it as it was after its best epoch.
+    """Train a classifier and return it as it was after its best epoch on validation images.
 
     AdamW, one cycle of the learning rate (Smith 2018), cross-entropy, no augmentation: the features
-    should see which way an item faces. The validation accuracy chooses the epoch.
+    should see which way an item faces.
 
     Args:
         train, validation: images and labels.
@@ -121,10 +121,8 @@ def train_classifier(
         The network, on the device, and the validation accuracy after each epoch.
 
     Raises:
-        ValueError: if ``epochs`` is below 1 or there is no such device.
+        ValueError: if ``epochs`` is 0 or there is no such device.
     """
-    if epochs < 1:
-        raise ValueError(f"epochs is {epochs}, allowed: 1 or more")
     place, order = choose_device(device), torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)  # weights and dropout
@@ -137,29 +135,14 @@ def train_classifier(
         pixels = left_only(pixels) if half else pixels
         history, best = [], {}
         for _ in range(epochs):
-            _train_epoch(network, pixels, labels, order, optimizer, schedule)
+            chosen = torch.randperm(len(train), generator=order).to(place).split(BATCH_SIZE)
+            batches = ((pixels[few], labels[few]) for few in chosen)
+            train_epoch(network, batches, network.loss, optimizer, schedule.step)
             history.append(accuracy(network, validation, half=half).double().mean().item())
             if history[-1] == max(history):
                 best = {k: v.detach().clone() for k, v in network.state_dict().items()}
     network.load_state_dict(best)
     return network.eval(), history
-
-
-def _train_epoch(
-    network: Classifier,
-    pixels: Tensor,
-    labels: Tensor,
-    order: torch.Generator,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-) -> None:
-    network.train()
-    for chosen in torch.randperm(len(labels), generator=order).to(labels.device).split(BATCH_SIZE):
-        optimizer.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(network(pixels[chosen]), labels[chosen])
-        loss.backward()
-        optimizer.step()
-        schedule.step()
 
 
 def publish_classifier(

@@ -6,26 +6,29 @@ well: what another set of true images reaches is the floor (or the ceiling) of e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import Dataset, Images, join
-from ..evaluation import bootstrap, first_of_each_class, seam_step
+from ..data import CLASS_NAMES, Dataset, Images, join, split, stratified_order, to_unit
+from ..evaluation import Interval, bootstrap, first_of_each_class, intervals, seam_step
 from . import floor, realism, sampling
 from .classifier import Classifier, left_only, load_classifier
+from .neighbours import flat_rows, nearest_rms, neighbours
 from .published import encode
-from .scene import Scene, make_scene
 
 IMAGES, DRAWS = 2000, 19  # 19 draws bound central intervals of 50 % and of 90 % exactly
+SEED = 0  # of the choice of images and of the draws
 MEAN_OF = 16  # draws in the mean that is compared with point predictors
 LEVELS = (0.5, 0.9)
 SHOWN = 6  # draws of each example
 SEARCHED = 4  # draws of each image that are looked for among the training images
 QUANTILES = (0.0, 0.01, 0.1, 0.5, 0.9)
+SIMILAR, UNSETTLED = 50, 0.05  # see `unsettled`
 
 
 class Predictor(Protocol):
@@ -35,14 +38,70 @@ class Predictor(Protocol):
         """Complete left halves."""
 
 
+@dataclass(frozen=True, eq=False)
+class EvaluationData:
+    """What every method is measured on, with the classifier whose features and classes are used."""
+
+    left: Tensor  # (N, 1, 28, 14) of N test images
+    right: Tensor  # (N, 1, 28, 14), the true ones
+    labels: Tensor  # (N,)
+    unsettled: np.ndarray  # (N, 392) bool: see the function
+    train: floor.Halves  # of all images of the split
+    validation: floor.Halves
+    reference: Tensor  # (N, 64) features of N validation images, which no method was fitted on
+    true_distance: np.ndarray  # (N,) from each true right half to its nearest training right half
+    classifier: Classifier
+
+
+def evaluation_data(dataset: Dataset, classifier: Classifier, images: int) -> EvaluationData:
+    """Choose the images and prepare what does not depend on the method.
+
+    Raises:
+        ValueError: if there are not that many images, or fewer than 10 are asked for.
+    """
+    splits = split(dataset, "holdout")
+    most = min(len(splits.test), len(splits.validation))
+    if not len(CLASS_NAMES) <= images <= most:
+        raise ValueError(f"images is {images}, allowed: {len(CLASS_NAMES)} to {most}")
+    generator = torch.Generator().manual_seed(SEED)
+    test, reference = (
+        part.select(stratified_order(part.labels, generator)[:images])
+        for part in (splits.test, splits.validation)
+    )
+    left, right = test.halves()
+    train = splits.train.halves()
+    return EvaluationData(
+        left=left,
+        right=right,
+        labels=test.labels,
+        unsettled=unsettled(left, *train),
+        train=train,
+        validation=splits.validation.halves(),
+        reference=classifier.look(to_unit(reference.images))[0],
+        true_distance=nearest_rms(right, train[1]),
+        classifier=classifier,
+    )
+
+
+def unsettled(left: Tensor, train_left: Tensor, train_right: Tensor) -> np.ndarray:
+    """Tell which pixels of the right halves the left halves leave open: (N, 392) bool.
+
+    Those that have a standard deviation of 0.05 or more over the right halves of the 50 training
+    images with the nearest left halves: not the background that is black in all of them. The
+    truth has no say in it; a choice by the truth, or by the class, would change the probability
+    with which a perfect sampler's intervals cover it.
+    """
+    right, known = flat_rows(train_right), flat_rows(train_left)
+    _, nearest = neighbours(flat_rows(left), known, min(SIMILAR, len(known)))
+    return np.stack([right[own].std(0) >= UNSETTLED for own in nearest])
+
+
 def generative_analysis(
     methods: Mapping[str, Predictor],
     dataset: Dataset,
     *,
-    networks: Mapping[str, Predictor] | None = None,
+    networks: Sequence[Predictor] = (),
     images: int = IMAGES,
-    draws: int = DRAWS,
-    seed: int = 0,
 ) -> dict[str, Any]:
     """Measure every method on the same test images.
 
@@ -52,8 +111,6 @@ def generative_analysis(
         dataset: the images.
         networks: point predictors that differ in their seed alone, for :mod:`floor`.
         images: test images, stratified by class; as many validation images are the reference.
-        draws: of each image by methods that draw, 19 or more.
-        seed: of the choice of images and of the draws.
 
     Returns:
         Plain JSON values: the sizes; ``unsettled``, the share of such pixels; ``classifiers``,
@@ -63,16 +120,12 @@ def generative_analysis(
         :func:`floor.floor_estimates`; ``examples``, for pictures.
 
     Raises:
-        ValueError: if a size is not allowed.
+        ValueError: if there are not that many images, or fewer than 10 are asked for.
         RunError: if there is no classifier.
     """
-    fewest = max(map(sampling.needed_draws, LEVELS))
-    if draws < fewest:
-        raise ValueError(f"draws is {draws}, allowed: {fewest} or more")
-    classifier, record = load_classifier()
-    of_halves, half_record = load_classifier(half=True)
-    scene = make_scene(dataset, classifier, images, seed)
-    whole = join(scene.left, scene.right)[None]
+    (classifier, record), (of_halves, half_record) = load_classifier(), load_classifier(half=True)
+    data = evaluation_data(dataset, classifier, images)
+    whole = join(data.left, data.right)[None]
     seen = {
         "true": (whole, classifier),
         "left_only": (left_only(whole), classifier),
@@ -80,72 +133,70 @@ def generative_analysis(
     }
     return {
         "images": images,
-        "draws": draws,
+        "draws": DRAWS,
         "searched_draws": SEARCHED,
-        "unsettled": float(scene.unsettled.mean()),
+        "unsettled": float(data.unsettled.mean()),
         "classifiers": {"whole": record["sha256"], "left_only": half_record["sha256"]},
         "labels": {
-            name: agreement(look_at(*shown)[1], scene.labels) for name, shown in seen.items()
+            name: agreement(look_at(*shown)[1], data.labels) for name, shown in seen.items()
         },
         "methods": {
-            name: {"title": getattr(method, "title", name)}
-            | method_row(method, scene, draws=draws, seed=seed)
+            name: {"title": getattr(method, "title", name)} | method_row(method, data)
             for name, method in methods.items()
         },
-        "real": set_measures(scene.right[None], scene),
+        "real": set_measures(data.right[None], data),
         "floor": floor.floor_estimates(
-            {name: network.predict for name, network in (networks or {}).items()},
-            (scene.left, scene.right),
-            train=scene.train,
-            validation=scene.validation,
+            [network.predict for network in networks],
+            (data.left, data.right),
+            train=data.train,
+            validation=data.validation,
         ),
-        "examples": examples(methods, dataset.test, seed),
+        "examples": examples(methods, dataset.test),
     }
 
 
 @torch.inference_mode()
-def method_row(method: Predictor, scene: Scene, *, draws: int, seed: int) -> dict[str, Any]:
+def method_row(method: Predictor, data: EvaluationData) -> dict[str, Any]:
     """Return every measure of a method: means over images with intervals where they are means.
 
     Returns:
-        ``draws`` (1 for a point predictor); ``mse`` of one draw, ``crps``, ``energy``,
-        ``diversity``, ``spread`` (:mod:`sampling`), the :func:`set_measures`, and of a method that
-        draws ``best_of`` and ``mean_of`` (errors for 1 to K draws; ``mean_of`` also at infinity),
-        ``mean`` (error, and set measures, of the mean of 16 draws), ``coverage`` (level -> share of
-        ``all`` and of ``unsettled`` pixels).
+        ``draws`` (1 for a point predictor), :func:`scores` and :func:`set_measures`; and of a
+        method that draws ``best_of`` and ``mean_of`` (errors for 1 to K draws; ``mean_of`` also at
+        infinity), ``mean`` (error, and set measures, of the mean of 16 draws), ``coverage``.
     """
     if not hasattr(method, "sample"):
-        completed = method.predict(scene.left)[None].cpu()
-        return {"draws": 1, **scores(completed, scene), **set_measures(completed, scene)}
-    generator = torch.Generator().manual_seed(seed)
-    drawn = method.sample(scene.left, draws, generator).cpu()
+        completed = method.predict(data.left)[None].cpu()
+        return {"draws": 1, **scores(completed, data), **set_measures(completed, data)}
+    generator = torch.Generator().manual_seed(SEED)
+    drawn = method.sample(data.left, DRAWS, generator).cpu()
     mean = drawn[:MEAN_OF].mean(0, keepdim=True)
-    best = sampling.best_of(sampling.draw_mse(drawn, scene.right))
-    means = sampling.mse_of_means(drawn, scene.right, [*range(1, draws + 1), np.inf])
+    best = sampling.best_of(sampling.draw_mse(drawn, data.right))
+    means = sampling.mse_of_means(drawn, data.right, [*range(1, DRAWS + 1), np.inf])
     return {
-        "draws": draws,
-        **scores(drawn, scene),
-        **set_measures(drawn, scene),
+        "draws": DRAWS,
+        **scores(drawn, data),
+        **set_measures(drawn, data),
         "best_of": [bootstrap(values) for values in best],
         "mean_of": [bootstrap(values) for values in means],
-        "mean": {"count": MEAN_OF, **scores(mean, scene), **set_measures(mean, scene)},
-        "coverage": coverage(drawn, scene, generator),
+        "mean": {"count": MEAN_OF, **scores(mean, data), **set_measures(mean, data)},
+        "coverage": coverage(drawn, data, generator),
     }
 
 
-def scores(drawn: Tensor, scene: Scene) -> dict[str, Any]:
+def scores(drawn: Tensor, data: EvaluationData) -> dict[str, Interval]:
     """Return the means over images of what compares draws (K, N, ...) with their own truth."""
-    values = {
-        "mse": sampling.draw_mse(drawn, scene.right).mean(0),
-        "crps": sampling.crps(drawn, scene.right),
-        "energy": sampling.energy_score(drawn, scene.right),
-        "diversity": sampling.diversity(drawn),
-        "spread": sampling.spread(drawn),
-    }
-    return {name: bootstrap(each) for name, each in values.items()}
+    return intervals(
+        {
+            "mse": sampling.draw_mse(drawn, data.right).mean(0),
+            "crps": sampling.crps(drawn, data.right),
+            "energy": sampling.energy_score(drawn, data.right),
+            "diversity": sampling.diversity(drawn),
+            "spread": sampling.spread(drawn),
+        }
+    )
 
 
-def set_measures(drawn: Tensor, scene: Scene) -> dict[str, Any]:
+def set_measures(drawn: Tensor, data: EvaluationData) -> dict[str, Any]:
     """Return what true images have as well, of draws (K, N, 1, 28, 14).
 
     ``frechet`` and, of the first draws, ``precision`` and ``recall`` against the reference
@@ -154,28 +205,28 @@ def set_measures(drawn: Tensor, scene: Scene) -> dict[str, Any]:
     ``true`` halves, and the share of draws ``below`` the true ones' 1 % quantile. A blurred half is
     nearer to everything than a sharp one: a large share calls for a look, 0 is a copy.
     """
-    left = scene.left.expand_as(drawn)
-    features, classes = look_at(join(left, drawn), scene.classifier)
+    left = data.left.expand_as(drawn)
+    features, classes = look_at(join(left, drawn), data.classifier)
     values = {
-        "precision": realism.within(features[0], scene.reference),
-        "recall": realism.within(scene.reference, features[0]),
+        "precision": realism.within(features[0], data.reference),
+        "recall": realism.within(data.reference, features[0]),
         "seam": torch.stack([*map(seam_step, left, drawn)]).mean(0).double().numpy(),
     }
     return {
-        "frechet": realism.frechet_interval(scene.reference, features),
-        **{name: bootstrap(each) for name, each in values.items()},
-        "agreement": agreement(classes, scene.labels),
-        "memorised": memorised(drawn[:SEARCHED], scene),
+        "frechet": realism.frechet_interval(data.reference, features),
+        **intervals(values),
+        "agreement": agreement(classes, data.labels),
+        "memorised": memorised(drawn[:SEARCHED], data),
     }
 
 
-def memorised(drawn: Tensor, scene: Scene) -> dict[str, Any]:
+def memorised(drawn: Tensor, data: EvaluationData) -> dict[str, Any]:
     """Return how near draws are to training right halves: see :func:`set_measures`."""
-    known, limit = scene.train[1].flatten(1), np.quantile(scene.true_distance, 0.01)
-    distance = np.stack([realism.nearest_rms(half.flatten(1), known) for half in drawn])
+    limit = np.quantile(data.true_distance, 0.01)
+    distance = np.stack([nearest_rms(half, data.train[1]) for half in drawn])
     return {
         "quantiles": {str(q): float(np.quantile(distance, q)) for q in QUANTILES},
-        "true": {str(q): float(np.quantile(scene.true_distance, q)) for q in QUANTILES},
+        "true": {str(q): float(np.quantile(data.true_distance, q)) for q in QUANTILES},
         "below": bootstrap((distance < limit).mean(0)),
     }
 
@@ -186,32 +237,29 @@ def look_at(images: Tensor, classifier: Classifier) -> tuple[Tensor, Tensor]:
     return torch.stack(features), torch.stack(classes)
 
 
-def agreement(classes: Tensor, labels: Tensor) -> dict[str, float]:
+def agreement(classes: Tensor, labels: Tensor) -> Interval:
     """Return how often classes (K, N) are the labels (N,): the mean over draws, then images."""
     return bootstrap((classes == labels).double().mean(0).numpy())
 
 
-def coverage(drawn: Tensor, scene: Scene, generator: torch.Generator) -> dict[str, Any]:
+def coverage(drawn: Tensor, data: EvaluationData, generator: torch.Generator) -> dict[str, Any]:
     """Return for each level the covered share of ``all`` and of ``unsettled`` pixels.
 
     Images are resampled for the intervals, not pixels, which depend on each other.
     """
-    inside, found = sampling.covered(drawn, scene.right, LEVELS, generator), {}
-    open_pixels = scene.unsettled.mean(1)
+    inside, found = sampling.covered(drawn, data.right, LEVELS, generator), {}
+    unsettled_share = data.unsettled.mean(1)
     for level, hits in zip(LEVELS, inside, strict=True):
-        part = (hits & scene.unsettled).mean(1)
-        ratio = part.mean() / open_pixels.mean()
+        part = (hits & data.unsettled).mean(1)
+        ratio = part.mean() / unsettled_share.mean()
         # the ratio of two means, linearised: each image's pull on it
-        pull = ratio + (part - ratio * open_pixels) / open_pixels.mean()
-        found[str(level)] = {
-            "all": bootstrap(hits.mean(1)),
-            "unsettled": bootstrap(pull),
-        }
+        pull = ratio + (part - ratio * unsettled_share) / unsettled_share.mean()
+        found[str(level)] = intervals({"all": hits.mean(1), "unsettled": pull})
     return found
 
 
 @torch.inference_mode()
-def examples(methods: Mapping[str, Predictor], test: Images, seed: int) -> dict[str, Any]:
+def examples(methods: Mapping[str, Predictor], test: Images) -> dict[str, Any]:
     """Return the first test image of each class, completed by each method, as text.
 
     Returns:
@@ -222,7 +270,7 @@ def examples(methods: Mapping[str, Predictor], test: Images, seed: int) -> dict[
     positions = first_of_each_class(test.labels.numpy(), 1)[:, 0]
     left, right = test.select(positions).halves()
     drawn = {
-        name: method.sample(left, SHOWN, torch.Generator().manual_seed(seed))
+        name: method.sample(left, SHOWN, torch.Generator().manual_seed(SEED))
         for name, method in methods.items()
         if hasattr(method, "sample")
     }

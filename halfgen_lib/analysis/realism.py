@@ -1,7 +1,6 @@
-"""How real are completed images as a set, and are they copies?
+"""How real are completed images as a set, seen through the features of :mod:`classifier`?
 
-The measures compare two sets of images through the features of :mod:`classifier`, or draws with
-training images through their pixels. Rows are (N, F) float64 features or pixels, one an image.
+Sets are (N, F) float64 features, a row an image.
 """
 
 from __future__ import annotations
@@ -38,11 +37,7 @@ def frechet_distance(real: Tensor, generated: Tensor) -> float:
 
     Args:
         real, generated: (N, F) and (M, F) float64, two rows or more.
-
-    Raises:
-        ValueError: if they have other shapes.
     """
-    _check_sets(real, generated, 2)
     metric = _frechet_metric(real.shape[1])
     metric.reset()
     metric.update(real, real=True)
@@ -64,12 +59,7 @@ def frechet_interval(
         draws: (K, M, F) features of K completions of M images.
         resamples: to draw.
         seed: of the resamples.
-
-    Raises:
-        ValueError: if the shapes do not fit.
     """
-    if draws.ndim != 3 or not len(draws):
-        raise ValueError(f"draws have shape {tuple(draws.shape)}; (K, M, F) with K >= 1 is needed")
     estimate = float(np.mean([frechet_distance(real, generated) for generated in draws]))
     random, (count, size) = np.random.default_rng(seed), draws.shape[:2]
     distances = []
@@ -83,7 +73,7 @@ def frechet_interval(
     return Interval(mean=estimate, **ends, count=size)
 
 
-def within(points: Tensor, support: Tensor, neighbours: int = NEIGHBOURS) -> np.ndarray:
+def within(points: Tensor, support: Tensor) -> np.ndarray:
     """Tell which points lie in the estimated support of another set: (N,) bool.
 
     The support is the union of balls around its points that reach to their k-th nearest other
@@ -92,43 +82,8 @@ def within(points: Tensor, support: Tensor, neighbours: int = NEIGHBOURS) -> np.
 
     Args:
         points: (N, F).
-        support: (M, F), more than ``neighbours`` rows.
-        neighbours: k.
-
-    Raises:
-        ValueError: if the shapes do not fit.
+        support: (M, F), more than k rows.
     """
-    _check_sets(support, points, neighbours + 1)
-    radius = torch.cat(
-        # the nearest point is the point itself
-        [torch.cdist(part, support).kthvalue(neighbours + 1).values for part in support.split(1000)]
-    )
-    inside = [(torch.cdist(part, support) <= radius).any(1) for part in points.split(1000)]
-    return torch.cat(inside).numpy()
-
-
-def nearest_rms(rows: Tensor, others: Tensor, *, chunk: int = 500) -> np.ndarray:
-    """Return the root mean squared difference of each row to its nearest other one.
-
-    Args:
-        rows: (N, P) pixels.
-        others: (M, P) to search.
-        chunk: rows at a time, to bound memory.
-
-    Returns:
-        (N,) float64; 0 for an exact copy.
-    """
-    squared = others.square().sum(1)
-    nearest = []
-    for part in rows.split(chunk):
-        best = (squared - 2 * part @ others.T).argmin(1)
-        nearest.append((part - others[best]).square().mean(1).sqrt())
-    return torch.cat(nearest).double().numpy()
-
-
-def _check_sets(first: Tensor, second: Tensor, fewest: int) -> None:
-    shapes = [tuple(rows.shape) for rows in (first, second)]
-    if any(len(shape) != 2 for shape in shapes) or shapes[0][1] != shapes[1][1]:
-        raise ValueError(f"sets have shapes {shapes[0]} and {shapes[1]}; (N, F) twice is needed")
-    if min(shapes[0][0], shapes[1][0]) < fewest:
-        raise ValueError(f"sets of {shapes[0][0]} and {shapes[1][0]} images; {fewest} are needed")
+    # the nearest point is the point itself
+    radius = torch.cdist(support, support).kthvalue(NEIGHBOURS + 1).values
+    return (torch.cdist(points, support) <= radius).any(1).numpy()

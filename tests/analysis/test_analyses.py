@@ -10,11 +10,9 @@ import torch
 
 from halfgen_lib.analysis import claims
 from halfgen_lib.analysis import published as analyses
-from halfgen_lib.analysis.audits import nearest_distance
-from halfgen_lib.analysis.erratum import affine_probe
+from halfgen_lib.analysis.audits import affine_probe
 from halfgen_lib.analysis.summaries import Summary
 from halfgen_lib.config import RunConfig
-from halfgen_lib.data import Images
 from halfgen_lib.figures import tables
 from halfgen_lib.models import build_model
 from halfgen_lib.runs import RunError
@@ -63,6 +61,10 @@ def test_baselines_and_network_are_in_one_table(made):
     assert [row["method"] for row in rows][-1] == "autoencoder" and len(rows) == 7
     beaten, nearest = tables.gate(made["baselines"])
     assert not beaten and nearest in made["baselines"]["differences"]  # after one epoch
+    errors = {n: m["overall"]["mse"]["mean"] for n, m in made["baselines"]["methods"].items()}
+    for name, difference in made["baselines"]["differences"].items():
+        assert difference["mean"] == pytest.approx(errors[name] - errors["network"], abs=1e-8)
+        assert difference["low"] <= difference["mean"] <= difference["high"]
     pictures = made["baselines"]["examples"]["completions"]
     assert all(analyses.decode(text).shape == (10, 28, 14) for text in pictures.values())
 
@@ -91,19 +93,6 @@ def test_the_probe_finds_a_slope_of_one_and_its_rank(made, generator):
     left = torch.rand(4, 1, 28, 14, generator=generator, dtype=torch.float64)
     affine = torch.sigmoid(left.flatten(1) @ matrix.T + bias)
     assert (model(left).flatten(1) - affine).abs().max() > 1e-6  # slope 0.01 is not affine
-
-
-def test_nearest_distance_finds_copies_and_known_distances(sample):
-    images = sample.test.select(torch.arange(5))
-    darker = Images((images.images.float() * 0).byte(), images.labels)
-    others = Images(
-        torch.cat((sample.train.images, images.images[2:3])),
-        torch.cat((sample.train.labels, images.labels[2:3])),
-    )
-    distance = nearest_distance(images, others, chunk=2)
-    assert distance[2] == 0 and (distance[[0, 1, 3, 4]] > 0).all()
-    rms = (images.images.double() / 255).square().flatten(1).mean(1).sqrt().numpy()
-    assert np.allclose(nearest_distance(images, darker), rms, atol=1e-5)
 
 
 def test_audit_counts_copies_and_compares_groups(made):

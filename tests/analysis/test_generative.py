@@ -7,15 +7,20 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.text import Text
+from pydantic import BaseModel
 
-from halfgen_lib.analysis import classifier, generative, scene
-from halfgen_lib.analysis.baselines import Mirror, TrainMean
-from halfgen_lib.analysis.donor import Donor
+from halfgen_lib.analysis import classifier, generative
+from halfgen_lib.analysis.baselines import Donor, Mirror, TrainMean
 from halfgen_lib.analysis.published import decode
 from halfgen_lib.data import CLASS_NAMES, halves, split, to_unit
 from halfgen_lib.figures import samples as sampling_figures
 
 IMAGES = 30
+
+
+def as_published(values):
+    """The values as they are read again: plain, without NaN."""
+    return json.loads(json.dumps(values, allow_nan=False, default=BaseModel.model_dump))
 
 
 class Truth:
@@ -54,12 +59,12 @@ def methods(sample):
 
 @pytest.fixture(scope="module")
 def made(sample, methods, looking):
-    networks = {name: methods[name] for name in ("mirror", "train mean")}
-    return generative.generative_analysis(methods, sample, networks=networks, images=IMAGES)
+    networks = [methods[name] for name in ("mirror", "train mean")]
+    values = generative.generative_analysis(methods, sample, networks=networks, images=IMAGES)
+    return as_published(values)
 
 
-def test_values_are_plain_and_say_their_sizes(made):
-    assert json.loads(json.dumps(made, allow_nan=False)) == made
+def test_values_say_their_sizes(made):
     assert (made["images"], made["draws"]) == (IMAGES, 19)
     assert made["methods"]["donor"]["mse"]["count"] == IMAGES
     assert {name: row["draws"] for name, row in made["methods"].items()} == {
@@ -108,24 +113,23 @@ def test_unsettled_pixels_differ_between_near_images(sample, generator):
     left, right = sample.train.halves()
     right = right.clone()
     right[..., :7] = 0
-    found = scene.unsettled(left[:10], left, right).reshape(10, 28, 14)
+    found = generative.unsettled(left[:10], left, right).reshape(10, 28, 14)
     assert not found[..., :7].any() and found[..., 7:].any()
 
 
 def test_the_same_again(made, sample, methods, looking):
-    again = generative.generative_analysis(
-        {"donor": methods["donor"]}, sample, images=IMAGES, networks={"mirror": methods["mirror"]}
+    values = generative.generative_analysis(
+        {"donor": methods["donor"]}, sample, images=IMAGES, networks=[methods["mirror"]]
     )
+    again = as_published(values)
     assert again["methods"]["donor"] == made["methods"]["donor"]
     assert set(again["floor"]) == {"pairs", "residuals"}
     assert set(made["floor"]) == {"pairs", "residuals", "ensemble"}
 
 
-def test_bad_sizes_are_refused(sample, methods, looking):
+def test_a_bad_size_is_refused(sample, methods, looking):
     with pytest.raises(ValueError, match="images is 31, allowed: 10 to 30"):
         generative.generative_analysis(methods, sample, images=31)
-    with pytest.raises(ValueError, match="draws is 18, allowed: 19 or more"):
-        generative.generative_analysis(methods, sample, images=IMAGES, draws=18)
 
 
 # --- figures -------------------------------------------------------------------------------------

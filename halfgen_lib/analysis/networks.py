@@ -1,8 +1,9 @@
-"""The networks beyond the seed, measured beside the seed's and every baseline."""
+"""The networks, measured beside each other and every baseline: the analysis ``generative``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,23 @@ import torch
 from torch import Tensor
 
 from ..config import RunConfig
-from ..data import Dataset, Images, Splits, load, split, stratified_order
-from ..evaluation import bootstrap
+from ..data import Dataset, Images, Splits, join, load, split, stratified_order, to_unit
+from ..evaluation import Interval, bootstrap
+from ..models import build_model
 from ..models.cvae import CVAECompleter
+from ..models.residual_flow import ResidualFlowCompleter
 from ..runs import Run, default_runs_dir
 from ..runs.published import published_runs
 from ..settings import known
 from ..training import fit
 from ..variants import BEYOND
-from .baselines import fit_baselines
+from . import sampling
+from .baselines import Donor, fit_baselines
 from .classifier import load_classifier
-from .donor import Donor
 from .floor import ensemble_floor
-from .generative import DRAWS, IMAGES, Predictor, generative_analysis
+from .generative import DRAWS, IMAGES, Predictor, generative_analysis, unsettled
 from .published import publish
-from .temperature import temperature_effect
+from .realism import frechet_distance
 
 # the variant of each network, and what tables call it
 NETWORKS = {
@@ -40,32 +43,30 @@ NETWORKS = {
 ENSEMBLE = ("unet-wide-member", "unet-wide")
 SEEDS = 3  # of each variant whose mean it is compared with
 CODES = 64  # that the likelihood of the CVAE is estimated with
+COVERED = 200  # images that show what temperature and stretch do to intervals
+LEVEL = 0.9  # of those intervals
 
 
-def analyse_beyond(
+def analyse_networks(
     data: str = "full",
     networks: Sequence[str] = tuple(NETWORKS),
     *,
     images: int = IMAGES,
-    draws: int = DRAWS,
     ensemble: int = 0,
     **changes: Any,
 ) -> Path:
-    """Make and publish the analysis ``generative``.
+    """Make and publish the analysis ``generative``, and return its file.
 
     Networks that are neither trained here nor published are trained.
 
     Args:
         data: ``"full"``, or ``"sample"`` to try it out (published under another name).
         networks: names in ``NETWORKS``.
-        images, draws: see :func:`generative.generative_analysis`.
+        images: see :func:`generative.generative_analysis`.
         ensemble: networks of the variants in ``ENSEMBLE``, of seeds 0, 1, ..., whose mean is one
             more method; what they disagree in tells of the floor. As many, at most ``SEEDS``, of
             each variant in ``variants.BEYOND["ensemble"]`` are compared with them.
         changes: settings of all runs that differ from their variants'.
-
-    Returns:
-        The file.
 
     Raises:
         ValueError: if a name or a number is not allowed.
@@ -85,8 +86,7 @@ def analyse_beyond(
             groups[f"`{variant}`"] = [run(variant, seed) for seed in range(min(ensemble, SEEDS))]
         title = " and ".join(f"`{variant}`" for variant in ENSEMBLE) + " in turn"
         groups[title] = [run(ENSEMBLE[seed % len(ENSEMBLE)], seed) for seed in range(ensemble)]
-    values = beyond_analysis(runs, dataset, groups, images=images, draws=draws)
-    return publish("generative", values, dataset)
+    return publish("generative", networks_analysis(runs, dataset, groups, images), dataset)
 
 
 def finished_run(config: RunConfig, dataset: Dataset) -> Run:
@@ -98,13 +98,8 @@ def finished_run(config: RunConfig, dataset: Dataset) -> Run:
     return fit(config, dataset)
 
 
-def beyond_analysis(
-    runs: Mapping[str, Run],
-    dataset: Dataset,
-    groups: Mapping[str, Sequence[Run]],
-    *,
-    images: int = IMAGES,
-    draws: int = DRAWS,
+def networks_analysis(
+    runs: Mapping[str, Run], dataset: Dataset, groups: Mapping[str, Sequence[Run]], images: int
 ) -> dict[str, Any]:
     """Return :func:`generative.generative_analysis` of baselines and networks.
 
@@ -113,7 +108,7 @@ def beyond_analysis(
         dataset: the images.
         groups: title -> two or more finished runs of U-Nets of different seeds; the mean of the
             last group is one more method.
-        images, draws: as there.
+        images: as there.
 
     Returns:
         Its values; and ``runs``: name -> run id, parameters and the error on all test images;
@@ -130,11 +125,7 @@ def beyond_analysis(
     ensemble = {"ensemble": Ensemble(several)} if several else {}
     unets = several or [models[name] for name in ("unet",) if name in models]
     values = generative_analysis(
-        methods | models | ensemble,
-        dataset,
-        networks={str(number): model for number, model in enumerate(unets)},
-        images=images,
-        draws=draws,
+        methods | models | ensemble, dataset, networks=unets, images=images
     )
     for name in runs:
         values["methods"][name]["title"] = NETWORKS[name]
@@ -149,10 +140,7 @@ def beyond_analysis(
     if groups:
         values["ensembles"] = ensembles(groups, splits)
     if "residual-flow" in models:
-        classifier, _ = load_classifier()
-        values["temperature"] = temperature_effect(
-            models["residual-flow"], splits, classifier, images=images, draws=draws
-        )
+        values["temperature"] = temperature_effect(models["residual-flow"], splits, images)
     if "cvae" in models:
         values["likelihood"] = likelihood(models["cvae"], dataset.test, images)
     return values
@@ -174,20 +162,19 @@ def ensembles(groups: Mapping[str, Sequence[Run]], splits: Splits) -> list[dict[
     """Return what the mean of each group's networks gains.
 
     Args:
-        groups: as :func:`beyond_analysis` takes them.
+        groups: as :func:`networks_analysis` takes them.
         splits: whose validation and test images are completed.
 
     Returns:
         For each group its ``title``, ``run_ids``, and :func:`floor.ensemble_floor` of
         ``validation`` and ``test`` images.
     """
-    parts = {"validation": splits.validation, "test": splits.test}
-    pairs = {name: part.halves() for name, part in parts.items()}
+    parts = {"validation": splits.validation.halves(), "test": splits.test.halves()}
     found = []
     for title, runs in groups.items():
-        networks = {run.config.run_id: run.model().predict for run in runs}
-        floors = {name: ensemble_floor(networks, pair) for name, pair in pairs.items()}
-        found.append({"title": title, "run_ids": list(networks), **floors})
+        networks = [run.model().predict for run in runs]
+        floors = {name: ensemble_floor(networks, halves) for name, halves in parts.items()}
+        found.append({"title": title, "run_ids": [run.config.run_id for run in runs], **floors})
     return found
 
 
@@ -199,11 +186,59 @@ def likelihood(model: CVAECompleter, test: Images, images: int) -> dict[str, Any
     """
     generator = torch.Generator().manual_seed(0)
     left, right = test.select(stratified_order(test.labels, generator)[:images]).halves()
-    found = {}
-    for codes in (1, CODES):
-        parts = [
-            model.log_likelihood(*pair, codes, generator)
-            for pair in zip(left.split(500), right.split(500), strict=True)
-        ]
-        found[str(codes)] = bootstrap((torch.cat(parts) / right[0].numel()).numpy())
-    return {"nats_per_pixel": found}
+
+    def bound(codes: int) -> Interval:
+        pairs = zip(left.split(500), right.split(500), strict=True)
+        parts = [model.log_likelihood(*pair, codes, generator) for pair in pairs]
+        return bootstrap((torch.cat(parts) / right[0].numel()).numpy())
+
+    return {"nats_per_pixel": {str(codes): bound(codes) for codes in (1, CODES)}}
+
+
+def temperature_effect(model: ResidualFlowCompleter, splits: Splits, images: int) -> dict[str, Any]:
+    """Measure the residual flow's draws with temperature and stretch at 1 and as the model has it.
+
+    Noise of a lower temperature makes draws look more real and vary less, a stretch of the drawn
+    residuals gives the spread back: see :mod:`models.residual_flow`. Both settings were chosen
+    here, on validation images, so that no test image has a part in it.
+
+    Args:
+        model: trained on the training images of ``splits``.
+        splits: the images.
+        images: validation images that are completed once, for the Frechet distance from as many
+            others; half of the validation images where there are fewer. The first ``COVERED`` of
+            them are completed ``DRAWS`` times, for coverage and CRPS.
+
+    Returns:
+        Plain JSON values: ``images``, ``covered`` and ``draws`` as used; ``rows``, of which each
+        has ``temperature``, ``stretch``, ``frechet``, ``coverage`` (the share of unsettled pixels
+        in their intervals) and ``crps``. All rows start at the same noise.
+    """
+    validation, (classifier, _) = splits.validation, load_classifier()
+    images = min(images, len(validation) // 2)
+    order = stratified_order(validation.labels, torch.Generator().manual_seed(0))
+    left, right = validation.select(order[:images]).halves()
+    others = validation.select(order[images : 2 * images])
+    reference = classifier.look(to_unit(others.images))[0]
+    few_left, few_right = left[:COVERED], right[:COVERED]
+    open_pixels = unsettled(few_left, *splits.train.halves())
+
+    rows = []
+    chosen = model.config
+    for temperature, stretch in product((1.0, chosen.temperature), (1.0, chosen.stretch)):
+        changed = {"temperature": temperature, "stretch": stretch}
+        other = build_model("residual_flow", chosen.model_dump(mode="json") | changed)
+        other.load_state_dict(model.state_dict())
+        once = other.sample(left, 1, torch.Generator().manual_seed(0))[0]
+        often = other.sample(few_left, DRAWS, torch.Generator().manual_seed(1))
+        ties = torch.Generator().manual_seed(2)
+        hits = sampling.covered(often, few_right, (LEVEL,), ties)[0]
+        rows.append(
+            changed
+            | {
+                "frechet": frechet_distance(reference, classifier.look(join(left, once))[0]),
+                "coverage": float(hits[open_pixels].mean()),
+                "crps": float(sampling.crps(often, few_right).mean()),
+            }
+        )
+    return {"images": images, "covered": len(few_left), "draws": DRAWS, "rows": rows}

@@ -5,9 +5,9 @@ import json
 import pytest
 from conftest import SMALL
 
-from halfgen_lib.analysis import beyond, claims, classifier, generative
+from halfgen_lib.analysis import claims, classifier, generative, networks
 from halfgen_lib.analysis import published as analyses
-from halfgen_lib.analysis.beyond import NETWORKS, analyse_beyond
+from halfgen_lib.analysis.networks import NETWORKS, analyse_networks
 from halfgen_lib.config import RunConfig
 from halfgen_lib.figures import tables
 from halfgen_lib.models import REVISIONS
@@ -33,13 +33,13 @@ def made(sample, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HALFGEN_RUNS", str(folder / "runs"))
         patch.setenv("HALFGEN_RESULTS", str(folder / "results"))
-        patch.setattr(beyond, "load", lambda _: sample)
-        patch.setattr(beyond, "fit", fit_small)
+        patch.setattr(networks, "load", lambda _: sample)
+        patch.setattr(networks, "fit", fit_small)
         looking, _ = classifier.train_classifier(sample.train, sample.test, epochs=1)
         record = {"sha256": "0", "test_accuracy": {}}
-        for module in (beyond, generative):
+        for module in (networks, generative):
             patch.setattr(module, "load_classifier", lambda half=False: (looking, record))
-        path = analyse_beyond("sample", images=20, ensemble=2)
+        path = analyse_networks("sample", images=20, ensemble=2)
         return analyses.published(path.stem)
 
 
@@ -70,7 +70,7 @@ def test_u_nets_of_several_seeds_are_averaged_and_tell_of_the_floor(made):
 @pytest.mark.parametrize("ensemble", [-1, 1])
 def test_an_ensemble_of_one_is_refused(ensemble):
     with pytest.raises(ValueError, match=f"ensemble is {ensemble}, allowed: 0 .none. or 2"):
-        analyse_beyond("sample", ensemble=ensemble)
+        analyse_networks("sample", ensemble=ensemble)
 
 
 def test_the_mean_of_u_nets_is_measured_on_all_images_beside_other_variants(made):
@@ -116,7 +116,7 @@ def test_what_an_ensemble_gains_is_told_and_shown():
 
 def test_the_likelihood_rises_with_the_codes(made):
     bound = made["likelihood"]["nats_per_pixel"]
-    assert bound[str(beyond.CODES)]["mean"] > bound["1"]["mean"]
+    assert bound[str(networks.CODES)]["mean"] > bound["1"]["mean"]
     assert bound["1"]["count"] == 20
 
 
@@ -177,7 +177,7 @@ def test_claim_9_weighs_error_and_realism(mean, frechet, verdict):
 
 def test_an_unknown_network_is_refused():
     with pytest.raises(ValueError, match=r"network 'vae' is not known; did you mean 'cvae'\?"):
-        analyse_beyond("sample", ["vae"])
+        analyse_networks("sample", ["vae"])
 
 
 def test_a_network_that_is_published_is_not_trained_again(
@@ -187,11 +187,11 @@ def test_a_network_that_is_published_is_not_trained_again(
     config, other = tiny_config(epochs=1), tiny_config(epochs=1, seed=1)
     run = fit(config, sample, runs_dir=tmp_path / "elsewhere", quiet=True)
     publish_run(run, "cae", sample)
-    monkeypatch.setattr(beyond, "fit", lambda config, _: config)
-    found = beyond.finished_run(config, sample)
+    monkeypatch.setattr(networks, "fit", lambda config, _: config)
+    found = networks.finished_run(config, sample)
     ours, theirs = (each.metrics["overall"]["mse"]["mean"] for each in (found, run))
     assert ours == pytest.approx(theirs, rel=1e-3)  # what is published is in half precision
     assert found.config.run_id == run.run_id and found.run_id == "cae"
-    assert beyond.finished_run(other, sample) == other  # that one has to be trained
+    assert networks.finished_run(other, sample) == other  # that one has to be trained
     monkeypatch.setitem(REVISIONS, "cae", "0123456789")
-    assert beyond.finished_run(config, sample) == config  # its model was revised since
+    assert networks.finished_run(config, sample) == config  # its model was revised since
