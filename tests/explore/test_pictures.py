@@ -259,6 +259,10 @@ def test_files_that_are_no_pictures_are_refused(tmp_path):
             to_pose(path)
     with pytest.raises(PictureError, match="cannot be read: Is a directory"):
         to_pose(tmp_path)
+    content = io.BytesIO(b"no picture")
+    content.name = "my <photo>.png"
+    with pytest.raises(PictureError, match=r"^my <photo>\.png is not a picture of a known format"):
+        to_pose(content)
 
 
 @few
