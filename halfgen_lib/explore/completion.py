@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..data import Side, halves, join
+from ..evaluation import mse_per_image
 from ..files import write_atomic
 from ..runs import CURRENT, default_runs_dir, find_run
 from ..runs.published import published_runs
@@ -115,30 +116,31 @@ def complete(
     model, name, learned = _resolve(model)
     if learned not in ("", given):
         notes.append(f"turned it for a network that saw only {learned} halves: expect less of it")
-    left, _ = halves(image, given)
-    if n > 1 and not hasattr(model, "sample"):
+    if hasattr(model, "sample"):
+        generator = generator or torch.Generator().manual_seed(0)
+        completed = sampled(image, given, model, n, generator)
+    elif n == 1:
+        completed = predicted(image, given, model)
+    else:
         raise ValueError(f"n is {n}, but {name} makes one completion and draws none: n must be 1")
-    right = right_halves(model, left, n, generator or torch.Generator().manual_seed(0))
-    completed = join(left.expand_as(right), right, given)
     return Completion(image, completed, given, name, tuple(notes))
 
 
-def right_halves(model: Any, left: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """Return ``n`` right halves for one left half: draws, or the one of a model that draws none.
+def predicted(image: Tensor, given: Side, model: Any) -> Tensor:
+    """Return images (N, 1, 28, 28) in [0, 1] with what a model predicts from their known half."""
+    left, _ = halves(image, given)
+    return join(left, model.predict(left), given)
 
-    Args:
-        model: with ``sample(left, n, generator)`` or ``predict(left)``.
-        left: (1, 1, 28, 14) in [0, 1].
-        n: draws.
-        generator: of the draws.
 
-    Returns:
-        (n, 1, 28, 14) in [0, 1], or (1, 1, 28, 14).
-    """
-    if not hasattr(model, "sample"):
-        return model.predict(left)
-    many = left.expand(n, -1, -1, -1)  # one batch: nearly as fast as a single draw
-    return model.sample(many, 1, generator)[0]
+def sampled(image: Tensor, given: Side, model: Any, n: int, generator: torch.Generator) -> Tensor:
+    """Return an image (1, 1, 28, 28) in [0, 1] with each of n draws: (n, 1, 28, 28)."""
+    left, _ = halves(image.expand(n, -1, -1, -1), given)  # a batch is nearly as fast as one draw
+    return join(left, model.sample(left, 1, generator)[0], given)
+
+
+def mse_of_unknown(completed: Tensor, truth: Tensor) -> Tensor:
+    """Return the mean squared error (N,) of images' unknown halves: the known ones have none."""
+    return 2 * mse_per_image(completed, truth)
 
 
 def _resolve(model: Any) -> tuple[Any, str, str]:

@@ -6,81 +6,142 @@ Every panel is plain HTML where no widget can be shown: in a notebook that was r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, get_args
 
+import anywidget
 import ipywidgets as widgets
 import numpy as np
+import traitlets
 
-from ..data import CLASS_NAMES, HALF_WIDTH, Side
+from ..data import CLASS_NAMES, HALF_WIDTH, IMAGE_SIZE, Side
 from ..runs import RunError
-from .controls import Drawing, Keys, Slider
-from .explorer import MOST_DRAWS, WHAT_TO_RUN, Choice, Explorer
+from .explorer import WHAT_TO_RUN, Explorer, Which
 from .pictures import PictureError
-from .tiles import View, message
+from .tiles import message, page
 
-CLASSES = [(name, label) for label, name in enumerate(CLASS_NAMES)]
-_SNUG = widgets.Layout(width="max-content")
+HERE = Path(__file__).parent
+MOST_DRAWS = 8
 SHOWN = (PictureError, RunError)  # told in the panel; any other error is a defect
+
+Controls = dict[str, widgets.Widget]
+
+
+class Slider(anywidget.AnyWidget, widgets.IntSlider):
+    """A whole number in a range, with a description that is its name for a screen reader."""
+
+    _esm = HERE / "slider.js"
+
+
+class Counter(widgets.Button):
+    """A button whose value is how often it was pressed."""
+
+    value = traitlets.Int(0)
+
+    def click(self) -> None:
+        """Press the button, which a click in the browser does as well."""
+        super().click()
+        self.value += 1
+
+
+class Keys(anywidget.AnyWidget):
+    """Nothing to see: keeps keys within the element of class ``halfgen-panel`` around it."""
+
+    _esm = HERE / "keys.js"
+
+
+class Drawing(anywidget.AnyWidget):
+    """A left half to draw on, as bytes: ``value``, and what it goes back to, ``start``."""
+
+    _esm = HERE / "drawing.js"
+    value = traitlets.Bytes().tag(sync=True, from_json=lambda sent, _: bytes(sent))
+    start = traitlets.Bytes().tag(sync=True)
+    rows = traitlets.Int(IMAGE_SIZE).tag(sync=True)
+    columns = traitlets.Int(HALF_WIDTH).tag(sync=True)
+
+
+class ImageChoice(widgets.HBox):
+    """A choice of a class and of a test image, as many as the class has: see ``explorer.Which``."""
+
+    value = traitlets.Tuple()
+
+    def __init__(self, explorer: Explorer, end: str = "", start: int = 0):
+        classes = [(name, label) for label, name in enumerate(CLASS_NAMES)]
+        label = _dropdown(f"{end} class".strip(), classes, start)
+        number = Slider(0, 0, 0, description=f"{end} image".strip())
+
+        def follow(_: object = None) -> None:
+            number.max = explorer.count(label.value) - 1
+            self.value = label.value, number.value
+
+        super().__init__([label, number], layout=_row())
+        follow()
+        for control in self.children:
+            control.observe(follow, "value")
 
 
 class Panel(widgets.HBox):
     """Controls over a picture that follows them at once.
 
     Args:
-        controls: in the order in which the keyboard reaches them.
-        look: returns what the controls choose.
-        models: the names that can be chosen; where there is none, ``missing`` is said instead.
-        beside: a control that stands left of all others and is reached first.
+        explorer: the images and models.
+        look: takes each control's value by its name; returns pages of HTML, each in place of the
+            one before: what takes long comes last.
+        controls: in the order in which the keyboard reaches them; a drawing stands left of all
+            others. Where there is no ``model`` to choose, ``missing`` is said instead of all.
+        missing: a message.
     """
 
     def __init__(
         self,
-        controls: Sequence[widgets.Widget],
-        look: Callable[[], View],
-        models: Collection[str],
-        *,
+        explorer: Explorer,
+        look: Callable[..., Iterator[str]],
+        controls: Controls,
         missing: str = WHAT_TO_RUN,
-        beside: widgets.Widget | None = None,
     ):
-        self.look, self._view = look, None
         self.picture = widgets.HTML(message(missing))
-        if not models:
+        if not controls["model"].options:
             super().__init__([self.picture])
             return
-        flow = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "4px 20px"}
-        row = widgets.HBox(controls, layout=widgets.Layout(margin="0 0 10px 0", **flow))
-        column = widgets.VBox([row, self.picture, Keys()])
-        super().__init__([beside, column] if beside else [column])
+        self._explorer, self._look, self._controls = explorer, look, controls
+        drawings = [control for control in controls.values() if isinstance(control, Drawing)]
+        others = [control for control in controls.values() if control not in drawings]
+        row = widgets.HBox(others, layout=_row(margin="0 0 10px 0"))
+        super().__init__([*drawings, widgets.VBox([row, self.picture, Keys()])])
         self.add_class("halfgen-panel")
-        self._show(lambda: look().whole())
-        for control in (*controls, *([beside] if beside else [])):
-            if control.has_trait("value"):
-                control.observe(self.update, "value")
+        *_, self.picture.value = self._pages()
+        for control in controls.values():
+            control.observe(self._update, "value")
 
-    def update(self, *_: object) -> None:
-        """Show what the controls choose, or say why that cannot be shown.
+    def _update(self, _: object) -> None:
+        """Show what the controls choose.
 
         What takes long follows once no other change waits: a slider that is moved fast stops where
         it is let go, and not later.
         """
-        self._show(self.look)
+        pages = self._wanted = self._pages()
+        self.picture.value = next(pages)
         try:
-            asyncio.get_running_loop().call_soon(self._show_rest, self._view)
+            asyncio.get_running_loop().call_soon(self._finish, pages)
         except RuntimeError:  # a script: there is nothing to wait for
-            self._show_rest(self._view)
+            self._finish(pages)
 
-    def _show_rest(self, view: View | None) -> None:
-        if view and view.rest and view is self._view:
-            self._show(view.rest)
+    def _finish(self, pages: Iterator[str]) -> None:
+        if pages is self._wanted:
+            for html in pages:
+                self.picture.value = html
 
-    def _show(self, look: Callable[[], View]) -> None:
-        self._view = None
+    def _pages(self) -> Iterator[str]:
+        """Yield what the controls choose as HTML, or why it cannot be shown."""
+        chosen = {name: control.value for name, control in self._controls.items()}
         try:
-            self._view = look()
-            self.picture.value = self._view.html()
+            for name in {"draws", "seed"} & chosen.keys():
+                self._controls[name].disabled = not self._explorer.draws(chosen["model"])
+            yield from self._look(**chosen)
         except SHOWN as error:
-            self.picture.value = message(str(error))
+            yield message(str(error))
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
         return {**super()._repr_mimebundle_(**options), "text/html": self.picture.value}
@@ -88,134 +149,79 @@ class Panel(widgets.HBox):
 
 def image_panel(explorer: Explorer, given: Side = "left") -> Panel:
     """Return the panel of one test image: class, image, model, known side, mirror, draws."""
-    label, number = _image_controls(explorer, "class", "image")
-    model, side = _model(explorer), _side(given)
-    mirror = widgets.Checkbox(description="mirror the image", indent=False, layout=_SNUG)
-    draws, again, seed = _draws()
-
-    def look() -> View:
-        _enable(explorer, model.value, draws, again)
-        chosen = (label.value, number.value, model.value, side.value)
-        return explorer.view(Choice(*chosen, mirror.value, draws.value, seed[0]))
-
-    controls = [label, number, model, side, mirror, draws, again]
-    panel = Panel(controls, look, explorer.models)
-    _draw_again(again, seed, panel)
-    return panel
+    mirror = widgets.Checkbox(description="mirror the image", indent=False, layout=_snug())
+    choices = {"given": _dropdown("known side", get_args(Side), given), "mirrored": mirror}
+    controls = {"which": ImageChoice(explorer)} | _completion(explorer, **choices)
+    return Panel(explorer, explorer.complete_image, controls)
 
 
 def walk_panel(explorer: Explorer) -> Panel:
     """Return the panel of the walk between two left halves: both images, the place on the way."""
-    names = explorer.walkers()
-    ends = [
-        _image_controls(explorer, "from class", "from image", 7),
-        _image_controls(explorer, "to class", "to image", 9),
-    ]
-    model = _dropdown("model", names)
-    place = _slider("place (%)", 0, 100, 50)
-
-    def look() -> View:
-        (first, a), (second, b) = ends
-        pair = (first.value, a.value), (second.value, b.value)
-        return explorer.walk(*pair, model.value, place.value / 100)
-
-    controls = [*ends[0], *ends[1], model, place]
+    controls = {
+        "first": ImageChoice(explorer, "from", 7),
+        "second": ImageChoice(explorer, "to", 9),
+        "model": _dropdown("model", explorer.walkers()),
+        "percent": Slider(50, 0, 100, description="place (%)"),
+    }
     missing = "No trained network has an encoder and a decoder: train a cae, or publish one."
-    return Panel(controls, look, names, missing=missing if explorer.models else WHAT_TO_RUN)
+    missing = missing if explorer.models else WHAT_TO_RUN
+    return Panel(explorer, explorer.walk, controls, missing)
 
 
 def upload_panel(explorer: Explorer) -> Panel:
     """Return the panel that completes a picture of the reader's own."""
-    file = widgets.FileUpload(description="choose a picture", accept="image/*", layout=_SNUG)
-    model, side = _model(explorer), _side("left")
-    draws, again, seed = _draws()
 
-    def look() -> View:
-        _enable(explorer, model.value, draws, again)
-        if not file.value:
-            return View([], ["Choose a picture: one object on a plain ground, of any size."])
-        picture = file.value[0]
-        chosen = (side.value, model.value, draws.value, seed[0])
-        return explorer.complete_file(picture["name"], bytes(picture["content"]), *chosen)
+    def look(files: Sequence[Mapping[str, Any]], **chosen: Any) -> Iterator[str]:
+        if not files:
+            yield page([], ["Choose a picture: one object on a plain ground, of any size."])
+            return
+        picture = io.BytesIO(files[0]["content"])
+        picture.name = files[0]["name"]
+        yield from explorer.complete_picture(picture, **chosen)
 
-    panel = Panel([file, model, side, draws, again], look, explorer.models)
-    _draw_again(again, seed, panel)
-    return panel
+    file = widgets.FileUpload(description="choose a picture", accept="image/*", layout=_snug())
+    side = _dropdown("known side", get_args(Side), "left")
+    return Panel(explorer, look, {"files": file} | _completion(explorer, given=side))
 
 
-def drawing_panel(explorer: Explorer, start: tuple[int, int] = (0, 0)) -> Panel:
+def drawing_panel(explorer: Explorer, start: Which = (0, 0)) -> Panel:
     """Return the panel that completes a left half drawn by hand.
 
     Args:
         explorer: the images and models.
-        start: the test image from which the drawing starts: its class and its number there.
+        start: the test image from which the drawing starts.
     """
-    left = explorer.image(*start)[0, 0, :, :HALF_WIDTH].numpy()
-    drawing = Drawing(np.rint(left * 255).astype(np.uint8))
-    model = _model(explorer)
-    draws, again, seed = _draws()
+    left = explorer.image(start)[0, 0, :, :HALF_WIDTH].mul(255).round().byte().numpy()
 
-    def look() -> View:
-        _enable(explorer, model.value, draws, again)
-        return explorer.complete(drawing.pixels(), "left", model.value, draws.value, seed[0])
+    def look(drawn: bytes, **chosen: Any) -> Iterator[str]:
+        pixels = np.frombuffer(drawn, dtype=np.uint8).reshape(left.shape)
+        return explorer.complete_picture(pixels, "left", **chosen)
 
-    panel = Panel([model, draws, again], look, explorer.models, beside=drawing)
-    _draw_again(again, seed, panel)
-    return panel
+    drawing = Drawing(value=left.tobytes(), start=left.tobytes())
+    return Panel(explorer, look, {"drawn": drawing} | _completion(explorer))
 
 
 # ---- the controls: each with a description, which is its name for a screen reader
 
 
+def _row(**more: str) -> widgets.Layout:
+    return widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 20px", **more)
+
+
+def _snug() -> widgets.Layout:
+    return widgets.Layout(width="max-content")
+
+
 def _dropdown(description: str, options: Sequence[Any], value: Any = None) -> widgets.Dropdown:
-    chosen = {} if value is None else {"value": value}
     style = {"description_width": "max-content"}
+    chosen = {} if value is None else {"value": value}
     return widgets.Dropdown(
-        options=options, description=description, style=style, layout=_SNUG, **chosen
+        options=options, description=description, style=style, layout=_snug(), **chosen
     )
 
 
-def _slider(description: str, low: int, high: int, value: int) -> Slider:
-    return Slider(value=value, min=low, max=high, description=description)
-
-
-def _image_controls(
-    explorer: Explorer, of_class: str, of_image: str, start: int = 0
-) -> tuple[widgets.Dropdown, Slider]:
-    """Return the choice of a class and of an image, as many as the class has."""
-    label = _dropdown(of_class, CLASSES, start)
-    number = _slider(of_image, 0, explorer.count(start) - 1, 0)
-
-    def keep_in_range(_: object) -> None:
-        number.max = explorer.count(label.value) - 1
-
-    label.observe(keep_in_range, "value")
-    return label, number
-
-
-def _model(explorer: Explorer) -> widgets.Dropdown:
-    return _dropdown("model", list(explorer.models))
-
-
-def _side(given: Side) -> widgets.Dropdown:
-    return _dropdown("known side", get_args(Side), given)
-
-
-def _draws() -> tuple[Slider, widgets.Button, list[int]]:
-    """Return the number of draws, the button for new ones, and their seed, which it changes."""
-    button = widgets.Button(description="draw again")
-    return _slider("draws", 1, MOST_DRAWS, 4), button, [0]
-
-
-def _draw_again(button: widgets.Button, seed: list[int], panel: Panel) -> None:
-    def draw(_: object) -> None:
-        seed[0] += 1
-        panel.update()
-
-    button.on_click(draw)
-
-
-def _enable(explorer: Explorer, name: str, *controls: widgets.Widget) -> None:
-    """Let the controls of draws be used only with a model that draws."""
-    for control in controls:
-        control.disabled = not explorer.draws(name)
+def _completion(explorer: Explorer, **choices: widgets.Widget) -> Controls:
+    """Return the choice of a model, more choices, and those of draws: how many, of which seed."""
+    model = _dropdown("model", list(explorer.models))
+    draws = Slider(4, 1, MOST_DRAWS, description="draws")
+    return {"model": model, **choices, "draws": draws, "seed": Counter(description="draw again")}
