@@ -1,10 +1,94 @@
 """Write the numbers of the published results into the README, between its marks.
 
+<!-- results -->    what `results_section` returns    <!-- /results -->
+<!-- bench -->      what `bench_section` returns, of each bench    <!-- /bench -->
+
 Usage: python scripts/write_readme.py
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+from halfgen_lib.analysis.published import published, published_benches
+from halfgen_lib.analysis.summaries import Summary, summarise_variants
+from halfgen_lib.evaluation import SEED_REPORT_MSE
+from halfgen_lib.figures.bench_tables import speed_rows, target_rows
 from halfgen_lib.files import project_root, write_atomic
-from halfgen_lib.readme import sections, with_sections
+from halfgen_lib.paper.display import markdown_table
+from halfgen_lib.runs.record import read_results, results_path
+
+
+def results_section() -> str:
+    """Return the errors that the study is about as a table; what is not published is left out."""
+    baselines = published("baselines")
+    study, beyond = (summaries(name) for name in ("study", "beyond"))
+    errors = [(SEED_REPORT_MSE, "the seed, as its report says", str(SEED_REPORT_MSE))]
+    networks = {
+        "its public code, trained here: an affine map under a sigmoid": study.get("as_published"),
+        "the network that its text describes": study.get("default"),
+        "a U-Net without the bottleneck": beyond.get("unet"),
+        "a wider U-Net": beyond.get("unet-wide"),
+    }
+    for title, found in networks.items():
+        if found and found.count:
+            several = f" (mean ± sd, {found.count} seeds)" if found.count > 1 else ""
+            error = found.text("test_mse", 5) + several
+            errors.append((found.mean("test_mse"), title, error))
+    ensembles = (published("generative") or {}).get("ensembles")
+    if ensembles:
+        error, count = (ensembles[-1]["test"][key] for key in ("all", "count"))
+        errors.append((error["mean"], f"the mean of {count} wide U-Nets", f"{error['mean']:.5f}"))
+    for name in ("low_rank", "nearest") if baselines else ():
+        method = baselines["methods"][name]
+        error = method["overall"]["mse"]["mean"]
+        errors.append((error, f"{method['title']}, a baseline", f"{error:.4f}"))
+    rows = [(title, error) for _, title, error in sorted(errors, reverse=True)]
+    return markdown_table(rows, header=["", "test MSE"])
+
+
+def summaries(study: str) -> dict[str, Summary]:
+    """Return the summaries of a published study's variants."""
+    return summarise_variants(read_results(results_path(study)).records.values(), study)
+
+
+def bench_section(bench: Mapping[str, Any]) -> str:
+    """Return the text on one device: every number from the bench's values."""
+    machine, plan, target = bench["machine"], bench["plan"], bench["target"]
+    measured = f"{plan['steps']} steps, scaled up" if plan["steps"] else "whole epochs"
+    faster = target["times_faster"]
+    verdict = f"{faster:.0f} times faster" if faster else "not comparable: one missed the error"
+    return "\n\n".join(
+        [
+            f"On {machine['device']} ({machine['cpu']}, torch {machine['torch']}),"
+            f" {bench['origin']['created'][:10]}, batch size {plan['batch_size']}, median (range)"
+            f" of {plan['rounds']} epochs in turns, validation included ({measured}):",
+            markdown_table(speed_rows(bench)),
+            f"From the first step to the seed's validation error, {target['mse']}; the speedrun"
+            f" beside the published recipe in the plain loop: {verdict}.",
+            markdown_table(target_rows(bench)),
+        ]
+    )
+
+
+def sections() -> dict[str, str]:
+    """Return the name of each pair of marks and the text that belongs between them."""
+    benches = "\n\n".join(map(bench_section, published_benches().values()))
+    return {"results": results_section(), "bench": benches or "Not measured yet."}
+
+
+def with_sections(readme: str, texts: dict[str, str]) -> str:
+    """Return the README's text with these texts between their marks.
+
+    Raises:
+        ValueError: if a pair of marks is not there, once each and in order.
+    """
+    for name, text in texts.items():
+        first, last = f"<!-- {name} -->", f"<!-- /{name} -->"
+        if not (readme.count(first) == readme.count(last) == 1 and first in readme.split(last)[0]):
+            raise ValueError(f"the README has not one {first} before one {last}")
+        before, after = readme.split(first)[0], readme.split(last)[1]
+        readme = f"{before}{first}\n\n{text}\n\n{last}{after}"
+    return readme
 
 
 def main() -> None:

@@ -1,13 +1,16 @@
 """The README's numbers are those that are published."""
 
+import runpy
 import shutil
 
 import pytest
 
+from halfgen_lib.analysis.published import published_benches
 from halfgen_lib.files import project_root
-from halfgen_lib.readme import results_section, sections, with_sections
 from halfgen_lib.runs.record import results_path
 
+SCRIPT = runpy.run_path(str(project_root() / "scripts" / "write_readme.py"))
+with_sections, sections = SCRIPT["with_sections"], SCRIPT["sections"]
 MARKED = "a\n<!-- bench -->\nold\n<!-- /bench -->\nz\n"
 
 
@@ -30,9 +33,15 @@ def test_the_readme_says_what_is_published():
 
 
 def test_what_is_not_published_is_left_out(results_dir):
-    assert results_section().count("\n") == 2  # the head and what the seed's report says
+    assert SCRIPT["results_section"]().count("\n") == 2  # the head and what the seed's report says
     results_dir.mkdir(exist_ok=True)
     study = project_root() / "report" / "results" / "study.json"
     shutil.copy(study, results_path("study"))
-    rows = results_section().splitlines()
+    rows = SCRIPT["results_section"]().splitlines()
     assert len(rows) == 5 and "its text" in rows[-1]  # the lowest error last
+
+
+def test_a_benchs_section_holds_its_numbers():
+    for bench in published_benches().values():
+        shown = SCRIPT["bench_section"](bench)
+        assert f"{bench['speed']['ours']['images_per_second']:,.0f}" in shown

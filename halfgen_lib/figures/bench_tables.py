@@ -1,8 +1,8 @@
-"""The bench's values as rows of tables, and as the section of the README."""
+"""The bench's values as rows of tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from .tables import NBSP
@@ -118,31 +118,4 @@ def finding(bench: Values, name: str) -> str:
         f" takes {imports['halfgen_lib.training'] / imports['torch']:.2f} times as long as"
         " importing PyTorch alone; loading the verified images,"
         f" {start['load_seconds']['median']:.2f} s."
-    )
-
-
-def markdown(rows: Iterable[Row]) -> str:
-    """Return rows as a Markdown table, numbers to the right."""
-    rows = list(rows)
-    head = list(rows[0])
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *(list(row.values()) for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def readme_section(bench: Values) -> str:
-    """Return the README's text on one device: every number from the bench's values."""
-    machine, plan, target = bench["machine"], bench["plan"], bench["target"]
-    measured = f"{plan['steps']} steps, scaled up" if plan["steps"] else "whole epochs"
-    faster = target["times_faster"]
-    verdict = f"{faster:.0f} times faster" if faster else "not comparable: one missed the error"
-    return "\n\n".join(
-        [
-            f"On {machine['device']} ({machine['cpu']}, torch {machine['torch']}),"
-            f" {bench['origin']['created'][:10]}, batch size {plan['batch_size']}, median (range)"
-            f" of {plan['rounds']} epochs in turns, validation included ({measured}):",
-            markdown(speed_rows(bench)),
-            f"From the first step to the seed's validation error, {target['mse']}; the speedrun"
-            f" beside the published recipe in the plain loop: {verdict}.",
-            markdown(target_rows(bench)),
-        ]
     )

@@ -304,12 +304,6 @@ def test_benches_of_the_full_data_are_published(quick, results_dir):
     assert analyses.published_benches() == {"bench-cpu": values | {"data": "full"}}
 
 
-def test_the_readmes_section_holds_the_benchs_numbers(quick):
-    values, _ = quick
-    shown = tables.readme_section(values)
-    assert f"{values['speed']['ours']['images_per_second']:,.0f}" in shown
-
-
 def test_a_bench_is_published_under_its_devices_name(monkeypatch, tmp_path):
     monkeypatch.setenv("HALFGEN_RESULTS", str(tmp_path))
     assert run.bench_path(CPU) == tmp_path / "bench-cpu.json"
