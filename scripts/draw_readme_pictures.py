@@ -15,9 +15,8 @@ from matplotlib.figure import Figure
 
 from halfgen_lib import figures
 from halfgen_lib.analysis import summaries
-from halfgen_lib.data import halves, join, load, to_unit
+from halfgen_lib.data import join, load
 from halfgen_lib.evaluation import first_of_each_class
-from halfgen_lib.figures import studies as study_figures
 from halfgen_lib.runs import Run, find_run
 from halfgen_lib.runs.record import read_results, results_path
 
@@ -36,11 +35,9 @@ def draw_completions(run: Run) -> None:
     """Show the second test image of each class, chosen by rule: original, given, completed."""
     test = load(run.config.data).test
     chosen = first_of_each_class(test.labels.numpy(), 2)[:, 1]
-    images = to_unit(test.images[chosen])
-    left, right = halves(images, run.config.given)
-    given = join(left, right * float("nan"), run.config.given)
-    completed = join(left, run.model().predict(left), run.config.given)
-    rows = np.stack([part[:, 0].numpy() for part in (images, given, completed)])
+    left, right = test.select(chosen).halves(run.config.given)
+    others = (right, right * float("nan"), run.model().predict(left))
+    rows = np.stack([join(left, half, run.config.given)[:, 0].numpy() for half in others])
     save(figures.image_grid(rows, ["original", "given", "completed"]), "completions.png")
 
 
@@ -48,12 +45,8 @@ def draw_factors() -> None:
     """Show the error of every variant that the published study holds, one factor a panel."""
     records = read_results(results_path("study")).records.values()
     variants = summaries.summarise_variants(records)
-    panels = {
-        factor: {s.variant: (s.interval("val_mse"), s.interval("test_mse")) for s in own}
-        for factor, own in summaries.factor_summaries(variants).items()
-    }
-    reference = variants["default"].mean("val_mse") if variants["default"].count else None
-    save(study_figures.factor_dots(panels, reference=reference), "factors.png")
+    factors = summaries.factor_summaries(variants)
+    save(figures.factor_dots(factors, variants["default"]), "factors.png")
 
 
 def draw_pages() -> None:

@@ -11,7 +11,6 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..config import train_images
-from ..evaluation import Interval
 from ..models import build_model
 from ..models.base import HALF_SHAPE
 from ..runs.record import Record
@@ -74,19 +73,6 @@ def error_curves(
         if curve:
             curves.setdefault(axis, {})[TITLES[study]] = curve
     return curves
-
-
-def panels(
-    curves: Mapping[str, Mapping[str, list[Point]]],
-) -> dict[str, dict[str, tuple[list[float], list[Interval]]]]:
-    """Return the curves as :func:`study_figures.error_curves` takes them."""
-    return {
-        axis: {
-            name: ([p.x for p in curve], [p.summary.interval("test_mse") for p in curve])
-            for name, curve in networks.items()
-        }
-        for axis, networks in curves.items()
-    }
 
 
 def last_doubling(curve: list[Point]) -> float:

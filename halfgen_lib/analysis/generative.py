@@ -16,10 +16,10 @@ from torch import Tensor
 
 from ..data import CLASS_NAMES, Dataset, Images, join, split, stratified_order, to_unit
 from ..evaluation import Interval, bootstrap, first_of_each_class, intervals, seam_step
+from ..runs.record import encode
 from . import floor, realism, sampling
 from .classifier import Classifier, left_only, load_classifier
 from .neighbours import flat_rows, nearest_rms, neighbours
-from .published import encode
 
 IMAGES, DRAWS = 2000, 19  # 19 draws bound central intervals of 50 % and of 90 % exactly
 SEED = 0  # of the choice of images and of the draws

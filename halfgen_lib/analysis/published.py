@@ -5,13 +5,8 @@ Each returns plain JSON values; :func:`publish` adds where and when they were co
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from torch import Tensor
 
 from ..config import RunConfig
 from ..data import Dataset, load, split
@@ -19,7 +14,7 @@ from ..evaluation import bootstrap, first_of_each_class, score_images, summarise
 from ..files import RunError, read_json, write_json
 from ..runs import Run
 from ..runs.provenance import provenance
-from ..runs.record import results_path
+from ..runs.record import encode, results_path
 from ..training import choose_device, fit
 from .audits import audit_analysis, erratum_analysis, facing_analysis
 from .baselines import fit_baselines
@@ -109,22 +104,3 @@ def baselines_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     examples = {"positions": positions.tolist(), "completions": pictures}
     compared = {"methods": methods, "differences": differences, "examples": examples}
     return {"run_id": run.run_id, **compared}
-
-
-# ---- images inside published results: 8-bit pixels as text
-
-
-def encode(completed: Tensor) -> str:
-    """Return halves (N, 1, 28, 14) in [0, 1] as base64 of their uint8 pixels."""
-    return base64.b64encode((completed * 255).round().byte().cpu().numpy().tobytes()).decode()
-
-
-def decode(text: str) -> np.ndarray:
-    """Return what :func:`encode` wrote: (N, 28, 14) in [0, 1]."""
-    pixels = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
-    return pixels.reshape(-1, 28, 14).astype(np.float32) / 255
-
-
-def decode_all(texts: Iterable[str]) -> np.ndarray:
-    """Return what :func:`encode` wrote, several times: (K, N, 28, 14) in [0, 1]."""
-    return np.stack([decode(text) for text in texts])

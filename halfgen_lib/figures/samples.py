@@ -1,55 +1,58 @@
-"""The figures of drawn samples: rows of ``generative`` in, a matplotlib ``Figure`` out."""
+"""Charts of drawn samples: rows of the analysis ``generative`` in, a ``Figure`` out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
-from matplotlib.transforms import Bbox
 
-from ..paper.display import use_paper_style
-from . import BLUE, GREEN, GREY, ORANGE, WIDTH, draw_image, tile
+from .style import BLUE, GREEN, GREY, ORANGE, canvas, error_bars
+from .tables import Methods, drawing
 
-Rows = Mapping[str, Mapping[str, Any]]  # name -> generative.method_row with its title
+Place = tuple[float, float]  # points from a method's point to the middle of its label
 
-# Places for a label around its point, in points from it: the nearest first.
-SIDES = [(1, 0), (0, 1), (0, -1), (-1, 0)]
-CORNERS = [(0.8, 0.8), (0.8, -0.8), (-0.8, 0.8), (-0.8, -0.8)]
-PLACES = [(far * x, far * y) for far in (7, 13, 20, 28, 38, 50) for x, y in SIDES + CORNERS]
+ABOVE = (0, 12)
+PLACES: dict[str, tuple[Place, ...]] = {  # of a prediction or one draw, then of the mean of draws
+    "train_mean": ((25, -1),),
+    "mirror": ((0, 12),),
+    "nearest": ((-20, 9),),
+    "ridge": ((21, -1),),
+    "low_rank": ((3, 12),),
+    "components": ((-17, 5),),
+    "donor": ((34, -1), (38, 6)),
+    "default": ((0, -40),),
+    "unet": ((-17, 9),),
+    "cvae": ((-34, -6), (-42, 14)),
+    "gan": ((32, -1), (73, 8)),
+    "flow": ((14, -35), (-40, 15)),
+    "residual-flow": ((-44, -12), (-31, -16)),
+    "ensemble": ((-26, -2),),
+}
 
 
-def drawing(methods: Rows) -> dict[str, Mapping[str, Any]]:
-    """Return the rows of the methods that draw."""
-    return {name: row for name, row in methods.items() if row["draws"] > 1}
-
-
-def perception_distortion(methods: Rows, real: Mapping[str, Any]) -> Figure:
+def perception_distortion(methods: Methods, real: Mapping[str, Any]) -> Figure:
     """Show every method's error against its Frechet distance (Blau and Michaeli 2018).
 
     A method that draws has two points, joined: one draw, and the mean of its draws. The dashed
-    line, with its band, is the distance of true images from other true images. Log axes.
+    line, with its band, is the distance of true images from other true images. Log axes. Labels
+    stand where ``PLACES`` says, those of methods that it does not name above their points.
 
     Args:
         methods: name -> row.
         real: the row of the true images.
     """
-    use_paper_style()
-    figure, axes = plt.subplots(figsize=(WIDTH, 4.1), layout="constrained")
+    figure, axes = canvas(4.1)
     axes.set(xscale="log", yscale="log", xlabel="mean squared error")
     axes.set_ylabel("Frechet distance in the classifier's features")
-    points, bars = _plane_points(methods), []
-    for _, row, color, fill in points:
-        x, y = _bar(row["mse"]), _bar(row["frechet"])
-        low, high = ([row[key][end] for key in ("mse", "frechet")] for end in ("low", "high"))
-        bars += [((low[0], y[0]), (high[0], y[0])), ((x[0], low[1]), (x[0], high[1]))]
+    for label, row, color, fill, place in _plane_points(methods):
+        (x, wide), (y, high) = (error_bars([row[key]]) for key in ("mse", "frechet"))
         style = {"color": color, "fillstyle": fill, "elinewidth": 0.9, "markersize": 4.5}
-        axes.errorbar(x[0], y[0], xerr=x[1], yerr=y[1], fmt="o", **style)
+        axes.errorbar(x, y, xerr=wide, yerr=high, fmt="o", **style)
+        _label(axes, label, (x[0], y[0]), place, color)
     for row in drawing(methods).values():
         pair = [[each[key]["mean"] for each in (row, row["mean"])] for key in ("mse", "frechet")]
         axes.plot(*pair, color=ORANGE, linewidth=0.6, alpha=0.6, zorder=1)
@@ -59,182 +62,56 @@ def perception_distortion(methods: Rows, real: Mapping[str, Any]) -> Figure:
     low, high = (max(real["frechet"][end], bottom) for end in ("low", "high"))  # 0 has no logarithm
     axes.axhspan(low, high, color=GREY, alpha=0.12, linewidth=0)
     axes.set_ylim(bottom, top)
-    for formatted in (axes.xaxis, axes.yaxis):
-        formatted.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.xaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    line = axes.annotate(
-        "true images",
-        (1, real["frechet"]["mean"]),
-        xycoords=("axes fraction", "data"),
-        xytext=(-2, 3),
-        textcoords="offset points",
-        ha="right",
-        color=GREY,
-        fontsize=8,
-    )
-    at = [(row["mse"]["mean"], row["frechet"]["mean"]) for _, row, _, _ in points]
-    place_labels(axes, at, [(name, color) for name, _, color, _ in points], [line], bars)
+    axes.xaxis.set(major_formatter=StrMethodFormatter("{x:g}"))
+    axes.xaxis.set(minor_formatter=StrMethodFormatter("{x:g}"))
+    axes.yaxis.set(major_formatter=StrMethodFormatter("{x:g}"), minor_formatter=NullFormatter())
+    end = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "xytext": (-2, 3)}
+    at = (1, real["frechet"]["mean"])
+    axes.annotate("true images", at, **end, ha="right", color=GREY, fontsize=8)
     return figure
 
 
-def _plane_points(methods: Rows) -> list[tuple[str, Mapping[str, Any], str, str]]:
-    """Return label, values, colour and fill of every point."""
-    points = []
-    for row in methods.values():
+def _plane_points(methods: Methods) -> Iterator[tuple[str, Mapping[str, Any], str, str, Place]]:
+    """Yield label, values, colour, fill and the label's place of every point."""
+    for name, row in methods.items():
+        one, *mean = PLACES.get(name, (ABOVE, ABOVE))
         if row["draws"] == 1:
-            points.append((row["title"], row, BLUE, "full"))
-            continue
-        points.append((f"{row['title']}, one draw", row, ORANGE, "full"))
-        name = f"{row['title']}, mean of {row['mean']['count']}"
-        points.append((name, row["mean"], ORANGE, "none"))
-    return points
+            yield row["title"], row, BLUE, "full", one
+        else:
+            yield f"{row['title']}, one draw", row, ORANGE, "full", one
+            label = f"{row['title']}, mean of {row['mean']['count']}"
+            yield label, row["mean"], ORANGE, "none", mean[0]
 
 
-def place_labels(
-    axes: Axes,
-    points: Sequence[tuple[float, float]],
-    labels: Sequence[tuple[str, str]],
-    others: Sequence[Text] = (),
-    bars: Sequence[tuple[tuple[float, float], tuple[float, float]]] = (),
-) -> list[Text]:
-    """Write each point's label at the nearest place that is free; a thin line leads to a far one.
-
-    Args:
-        axes: whose limits and scales are settled.
-        points: in data coordinates.
-        labels: text and colour of each.
-        others: texts that are there already.
-        bars: ends of horizontal and vertical lines that no label may cross, in data coordinates.
-
-    Returns:
-        The texts. Where every place is taken, the one with the least overlap is used.
-    """
-    axes.figure.draw_without_rendering()  # settles the layout
-    pixels, frame = axes.figure.dpi / 72, axes.get_window_extent()
-    centres = axes.transData.transform(points)
-    taken = [Text.get_window_extent(text) for text in others]
-    taken += [Bbox.from_extents(*(c - 3.5 * pixels), *(c + 3.5 * pixels)) for c in centres]
-    taken += [Bbox(axes.transData.transform(ends)).padded(pixels) for ends in bars]
-    texts = []
-    for centre, point, (name, color) in zip(centres, points, labels, strict=True):
-        text = _unplaced(axes, name, point, color)
-        size = np.array(Text.get_window_extent(text).size)
-        corners = [
-            # a label left of its point ends there, one above it is centred on it
-            centre + pixels * np.array(place) + size * (np.sign(place) - 1) / 2
-            for place in PLACES
-        ]
-        boxes = [Bbox.from_bounds(*corner, *size) for corner in corners]
-        costs = [
-            size.prod() - _overlap(box, frame) + sum(_overlap(box, other) for other in taken)
-            for box in boxes
-        ]
-        best = int(np.argmin(np.round(costs)))
-        taken.append(boxes[best])
-        text.set_position((corners[best] - centre) / pixels)
-        text.arrow_patch.set_visible(np.hypot(*PLACES[best]) > 14)
-        texts.append(text)
-    return texts
-
-
-def _unplaced(axes: Axes, name: str, point: tuple[float, float], color: str) -> Text:
-    text = axes.annotate(
+def _label(axes: Axes, name: str, point: tuple[float, float], place: Place, color: str) -> None:
+    """Write a label near its point; a thin line leads to one that is far."""
+    axes.annotate(
         name,
         point,
-        xytext=(0, 0),
+        xytext=place,
         textcoords="offset points",
+        ha="center",
+        va="center",
         fontsize=8,
         color=color,
-        arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.4, "shrinkB": 3},
+        arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.4, "shrinkB": 8},
     )
-    text.set_in_layout(False)  # or the axes would make room, and every place would move
-    return text
 
 
-def _overlap(a: Bbox, b: Bbox) -> float:
-    both = Bbox.intersection(a, b)
-    return both.width * both.height if both else 0.0
-
-
-def sample_sheet(
-    left: np.ndarray,
-    right: np.ndarray,
-    point: tuple[str, np.ndarray],
-    draws: Mapping[str, np.ndarray],
-    row_labels: Sequence[str],
-) -> Figure:
-    """Show left half, true image, a point prediction and each sampler's draws, an image a row.
-
-    Draws stand in two rows where there are more than three; the other pictures are as high as both.
-
-    Args:
-        left, right: (R, 28, 14) halves in [0, 1].
-        point: title and (R, 28, 14) prediction.
-        draws: title -> (draws, R, 28, 14), as many of each.
-        row_labels: R names.
-    """
-    use_paper_style()
-    down = 1 if max(map(len, draws.values()), default=0) <= 3 else 2
-    singles = {"given": np.ones_like(right), "true": right, point[0]: point[1]}
-    strips = {name: _strip(left, half[None], down) for name, half in singles.items()}
-    strips |= {name: _strip(left, drawn, 1, down) for name, drawn in draws.items()}
-    widths = [strip.shape[1] for strip in strips.values()]
-    gap, margin = 10, 0.85  # pixels; inches for the names
-    inch = (WIDTH - margin) / (sum(widths) + gap * (len(strips) - 1))  # of a pixel
-    height, head = inch * max(strip.shape[0] for strip in strips.values()), 0.28
-    figure = plt.figure(figsize=(WIDTH, height + head), layout="none")
-    grid = figure.add_gridspec(
-        1,
-        len(strips),
-        width_ratios=widths,
-        left=margin / WIDTH,
-        right=1,
-        top=height / (height + head),
-        bottom=0,
-        wspace=gap * len(strips) / sum(widths),
-    )
-    for place, (name, strip) in zip(grid, strips.items(), strict=True):
-        axes = figure.add_subplot(place)
-        draw_image(axes, strip)
-        axes.set_anchor("N")
-        axes.set_title(name, fontsize=7.5, pad=3)
-    for row, label in enumerate(row_labels):
-        at = (-4, (29 * row + 14) * down)
-        figure.axes[0].text(*at, label, ha="right", va="center", fontsize=8)
-    return figure
-
-
-def _strip(left: np.ndarray, halves: np.ndarray, scale: int, down: int = 1) -> np.ndarray:
-    """Return whole images, (R, 28, 14) left and (C, R, 28, 14) right, as one grey picture.
-
-    Args:
-        scale: pixels a side that show one of an image's.
-        down: rows for the C images of one left half.
-    """
-    images = np.stack([np.concatenate([left, half], axis=2) for half in halves], axis=1)
-    missing = -len(halves) % down
-    images = np.pad(images, ((0, 0), (0, missing), (0, 0), (0, 0)), constant_values=1)
-    images = images.reshape(len(left) * down, -1, *images.shape[2:])
-    return tile(images.repeat(scale, axis=2).repeat(scale, axis=3), gap=scale)
-
-
-def draw_curves(methods: Rows, references: Sequence[str] = ()) -> Figure:
+def draw_curves(methods: Methods, references: Sequence[str] = ()) -> Figure:
     """Show the error of the best of m draws, which needs the truth, and of the mean of m.
 
     Args:
         methods: name -> row; those that draw are shown.
         references: names of point predictors whose error is marked.
     """
-    use_paper_style()
-    figure, grid = plt.subplots(1, 2, figsize=(WIDTH, 2.8), layout="constrained", sharey=True)
+    figure, grid = canvas(2.8, ncols=2, sharey=True)
     keys = {"best_of": "best of m draws (an oracle's choice)", "mean_of": "mean of m draws"}
     for axes, (key, label) in zip(grid, keys.items(), strict=True):
         for row in drawing(methods).values():
-            curve = row[key][: row["draws"]]
-            mean, low, high = (np.array([v[k] for v in curve]) for k in ("mean", "low", "high"))
-            m = np.arange(1, len(curve) + 1)
-            axes.fill_between(m, low, high, alpha=0.15, linewidth=0)
+            mean, (below, above) = error_bars(row[key][: row["draws"]])
+            m = np.arange(1, len(mean) + 1)
+            axes.fill_between(m, mean - below, mean + above, alpha=0.15, linewidth=0)
             axes.plot(m, mean, marker=".", markersize=3, label=row["title"])
         for name, style in zip(references, ("--", ":", "-.") * len(references), strict=False):
             value = methods[name]["mse"]["mean"]
@@ -248,22 +125,19 @@ def draw_curves(methods: Rows, references: Sequence[str] = ()) -> Figure:
     return figure
 
 
-def coverage_bars(methods: Rows) -> Figure:
+def coverage_bars(methods: Methods) -> Figure:
     """Show how many pixels each sampler's central intervals cover, beside how many they should.
 
     Args:
         methods: name -> row; those that draw are shown.
     """
-    use_paper_style()
     rows = list(drawing(methods).values())
-    figure, axes = plt.subplots(figsize=(WIDTH, 2.5), layout="constrained")
+    figure, axes = canvas(2.5)
     width = 0.38
     for i, (level, color) in enumerate(zip(rows[0]["coverage"], (BLUE, GREEN), strict=True)):
-        bars = [_bar(row["coverage"][level]["unsettled"]) for row in rows]
+        shares, spread = error_bars([row["coverage"][level]["unsettled"] for row in rows])
         at = np.arange(len(rows)) + width * (i - 0.5)
-        spread = np.concatenate([ends for _, ends in bars], axis=1)
         name = f"intervals of {float(level):.0%}"
-        shares = [mean for mean, _ in bars]
         axes.bar(at, shares, width, yerr=spread, color=color, label=name, error_kw={"lw": 0.9})
         axes.axhline(float(level), color=color, linestyle="--", linewidth=0.9)
     axes.set_xticks(np.arange(len(rows)), [row["title"] for row in rows])
@@ -271,9 +145,3 @@ def coverage_bars(methods: Rows) -> Figure:
     axes.yaxis.set_major_locator(MaxNLocator(5))
     figure.legend(loc="outside upper right", ncols=2)
     return figure
-
-
-def _bar(interval: Mapping[str, float]) -> tuple[float, np.ndarray]:
-    """Return a mean and its distances (2, 1) to the interval's ends."""
-    mean = interval["mean"]
-    return mean, np.abs([[interval["low"] - mean], [interval["high"] - mean]])

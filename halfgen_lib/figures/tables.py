@@ -9,14 +9,20 @@ from ..data import CLASS_NAMES
 from ..models.base import LayerRow
 
 Row = dict[str, str]
+Methods = Mapping[str, Mapping[str, Any]]  # name -> a row of the analysis ``generative``
 
 NBSP = "\u00a0"  # keeps a cell on one line
 
 
-def interval(value: Mapping[str, float], digits: int) -> str:
-    """Return "mean [low, high]" of a mean with its interval."""
-    mean, low, high = (f"{value[key]:.{digits}f}" for key in ("mean", "low", "high"))
+def interval(value: Mapping[str, float], digits: int, sign: str = "") -> str:
+    """Return "mean [low, high]" of a mean with its interval; ``sign``: "+" shows it always."""
+    mean, low, high = (f"{value[key]:{sign}.{digits}f}" for key in ("mean", "low", "high"))
     return f"{mean} [{low}, {high}]"
+
+
+def drawing(methods: Methods) -> Methods:
+    """Return the rows of the methods that draw."""
+    return {name: row for name, row in methods.items() if row["draws"] > 1}
 
 
 def layer_rows(layers: Iterable[LayerRow]) -> list[Row]:
@@ -52,15 +58,11 @@ def class_rows(metrics: Mapping[str, Any]) -> list[Row]:
 
 def baseline_rows(analysis: Mapping[str, Any]) -> list[Row]:
     """Return every baseline and the network: test scores and the error above the network's."""
-    rows = []
-    for name, method in analysis["methods"].items():
-        difference = analysis["differences"].get(name)
-        above = "–"
-        if difference:
-            low, high = difference["low"], difference["high"]
-            above = f"{difference['mean']:+.4f} [{low:+.4f}, {high:+.4f}]"
-        rows.append({"method": method["title"], **score_row(method["overall"]), "above": above})
-    return rows
+    above = {name: interval(value, 4, "+") for name, value in analysis["differences"].items()}
+    return [
+        {"method": row["title"], **score_row(row["overall"]), "above": above.get(name, "–")}
+        for name, row in analysis["methods"].items()
+    ]
 
 
 def gate(analysis: Mapping[str, Any]) -> tuple[bool, str]:
@@ -149,50 +151,47 @@ def temperature_rows(analysis: Mapping[str, Any]) -> list[Row]:
 
 def memory_rows(analysis: Mapping[str, Any]) -> list[Row]:
     """Return how near each sampler's draws are to training right halves, and true halves are."""
-    samplers = [row for row in analysis["methods"].values() if row["draws"] > 1]
-    true = samplers[0]["memorised"]["true"]
-    rows = [(row["title"], row["memorised"]["quantiles"], row["memorised"]) for row in samplers]
+    found = {row["title"]: row["memorised"] for row in drawing(analysis["methods"]).values()}
+    rows = [(title, own["quantiles"], interval(own["below"], 3)) for title, own in found.items()]
+    true = next(iter(found.values()))["true"]
     return [
         {
             "halves": title,
             "nearest": f"{quantiles['0.0']:.3f}",
             "1 % quantile": f"{quantiles['0.01']:.3f}",
             "median": f"{quantiles['0.5']:.3f}",
-            "share that near": interval(own["below"], 3) if own else "0.010",
+            "share that near": share,
         }
-        for title, quantiles, own in [*rows, ("**true images**", true, None)]
+        for title, quantiles, share in [*rows, ("**true images**", true, "0.010")]
     ]
 
 
 def floor_rows(analysis: Mapping[str, Any]) -> list[Row]:
     """Return every estimate of the error that no predictor can avoid, and the way it errs."""
-    floor = analysis["floor"]
-    found = [("images with similar left halves", floor["pairs"], "nearest", "too high")]
-    found.append(("the same, extrapolated", floor["pairs"], "extrapolated", "either way"))
-    if "residuals" in floor:
-        found.append(("residuals of such pairs", floor["residuals"], "nearest", "too high"))
-        found.append(("the same, extrapolated", floor["residuals"], "extrapolated", "either way"))
-    if "ensemble" in floor:
-        name = f"infinitely many networks, from {floor['ensemble']['count']}"
-        found.append((name, floor["ensemble"], "infinite", "too high"))
-    for row in analysis["methods"].values():
-        if row["draws"] > 1:
-            found.append((f"spread of the draws of {row['title']}", row, "spread", "either way"))
     return [
-        {"estimate": name, "variance": interval(values[key], 4), "errs": bias}
-        for name, values, key, bias in found
+        {"estimate": name, "variance": interval(value, 4), "errs": errs}
+        for name, value, errs in _floor_estimates(analysis)
     ]
 
 
 def lowest_upper_bound(analysis: Mapping[str, Any]) -> float:
     """Return the lowest of the estimates of the floor that err upwards."""
-    floor = analysis["floor"]
-    bounds = [floor["pairs"]["nearest"]["mean"]]
-    if "residuals" in floor:
-        bounds.append(floor["residuals"]["nearest"]["mean"])
-    if "ensemble" in floor:
-        bounds.append(floor["ensemble"]["infinite"]["mean"])
-    return min(bounds)
+    found = _floor_estimates(analysis)
+    return min(value["mean"] for _, value, errs in found if errs == "too high")
+
+
+def _floor_estimates(analysis: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float], str]]:
+    floor, drawn = analysis["floor"], drawing(analysis["methods"]).values()
+    several = f"infinitely many networks, from {floor.get('ensemble', {}).get('count')}"
+    known = [
+        ("images with similar left halves", "pairs", "nearest", "too high"),
+        ("the same, extrapolated", "pairs", "extrapolated", "either way"),
+        ("residuals of such pairs", "residuals", "nearest", "too high"),
+        ("the same, extrapolated", "residuals", "extrapolated", "either way"),
+        (several, "ensemble", "infinite", "too high"),
+    ]
+    spreads = [(f"spread of the draws of {r['title']}", r["spread"], "either way") for r in drawn]
+    return [(name, floor[k][v], errs) for name, k, v, errs in known if k in floor] + spreads
 
 
 def ensemble_finding(analysis: Mapping[str, Any]) -> str:
@@ -211,24 +210,23 @@ def ensemble_finding(analysis: Mapping[str, Any]) -> str:
 
 def ensemble_rows(analysis: Mapping[str, Any]) -> list[Row]:
     """Return what the mean of several networks gains, for each group of them."""
-    rows = []
-    for found in analysis["ensembles"]:
-        five = {
-            part: found[part]["infinite"]["mean"] + found[part]["disagreement"]["mean"] / 5
-            for part in ("validation", "test")
+
+    def of_five(values: Mapping[str, Any]) -> str:
+        return f"{values['infinite']['mean'] + values['disagreement']['mean'] / 5:.5f}"
+
+    return [
+        {
+            "networks": found["title"],
+            "trained": str(test["count"]),
+            "one": f"{test['one']['mean']:.5f}",
+            "disagreement": f"{test['disagreement']['mean']:.5f}",
+            "mean of 5": of_five(test),
+            "of infinitely many": f"{test['infinite']['mean']:.5f}",
+            "mean of 5, validation": of_five(found["validation"]),
         }
-        rows.append(
-            {
-                "networks": found["title"],
-                "trained": str(found["test"]["count"]),
-                "one": f"{found['test']['one']['mean']:.5f}",
-                "disagreement": f"{found['test']['disagreement']['mean']:.5f}",
-                "mean of 5": f"{five['test']:.5f}",
-                "of infinitely many": f"{found['test']['infinite']['mean']:.5f}",
-                "mean of 5, validation": f"{five['validation']:.5f}",
-            }
-        )
-    return rows
+        for found in analysis["ensembles"]
+        for test in [found["test"]]
+    ]
 
 
 def computed(origin: Mapping[str, Any]) -> str:

@@ -8,16 +8,19 @@ written whole and atomically after every run, so that a study may be stopped at 
 
 from __future__ import annotations
 
+import base64
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
 from pydantic import Field, ValidationError, model_validator
+from torch import Tensor
 
 from ..config import identity_hash
 from ..evaluation import Interval
@@ -277,3 +280,22 @@ def _locked(place: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+# ---- images inside published results: 8-bit pixels as text
+
+
+def encode(completed: Tensor) -> str:
+    """Return halves (N, 1, 28, 14) in [0, 1] as base64 of their uint8 pixels."""
+    return base64.b64encode((completed * 255).round().byte().cpu().numpy().tobytes()).decode()
+
+
+def decode(text: str) -> np.ndarray:
+    """Return what :func:`encode` wrote: (N, 28, 14) in [0, 1]."""
+    pixels = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
+    return pixels.reshape(-1, 28, 14).astype(np.float32) / 255
+
+
+def decode_all(texts: Iterable[str]) -> np.ndarray:
+    """Return what :func:`encode` wrote, several times: (K, N, 28, 14) in [0, 1]."""
+    return np.stack([decode(text) for text in texts])

@@ -1,19 +1,15 @@
-"""The table of methods and its figures, on a tenth of the sample."""
+"""The table of methods, on a tenth of the sample."""
 
 import json
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from matplotlib.text import Text
 from pydantic import BaseModel
 
 from halfgen_lib.analysis import classifier, generative
 from halfgen_lib.analysis.baselines import Donor, Mirror, TrainMean
-from halfgen_lib.analysis.published import decode
-from halfgen_lib.data import CLASS_NAMES, halves, split, to_unit
-from halfgen_lib.figures import samples as sampling_figures
+from halfgen_lib.data import halves, split, to_unit
 
 IMAGES = 30
 
@@ -130,39 +126,3 @@ def test_the_same_again(made, sample, methods, looking):
 def test_a_bad_size_is_refused(sample, methods, looking):
     with pytest.raises(ValueError, match="images is 31, allowed: 10 to 30"):
         generative.generative_analysis(methods, sample, images=31)
-
-
-# --- figures -------------------------------------------------------------------------------------
-
-
-def test_labels_in_the_plane_do_not_overlap(made):
-    figure = sampling_figures.perception_distortion(made["methods"], made["real"])
-    crowded = {str(i): {**made["methods"]["mirror"], "title": f"mirror {i}"} for i in range(12)}
-    for shown in (figure, sampling_figures.perception_distortion(crowded, made["real"])):
-        shown.draw_without_rendering()
-        axes = shown.axes[0]
-        boxes = [Text.get_window_extent(text) for text in axes.texts]  # without the lines
-        assert len(boxes) >= 5
-        for i, box in enumerate(boxes):
-            assert not any(sampling_figures._overlap(box, other) > 1 for other in boxes[:i])
-    plt.close("all")
-
-
-def test_every_figure_can_be_drawn(made, sample):
-    shown = made["examples"]
-    left, right = (
-        half[:, 0].numpy() for half in halves(to_unit(sample.test.images[shown["positions"]]))
-    )
-    draws = {name: np.stack([*map(decode, texts)]) for name, texts in shown["draws"].items()}
-    point = ("train mean", decode(shown["point"]["train mean"]))
-    sheet = sampling_figures.sample_sheet(left, right, point, draws, CLASS_NAMES)
-    assert len(sheet.axes) == 5
-    single, drawn = (sheet.axes[i].images[0].get_array().shape for i in (0, -1))
-    assert abs(single[0] - drawn[0]) <= 1  # all strips are as high as each other
-    curves = sampling_figures.draw_curves(made["methods"], ["train mean"])
-    assert len(curves.axes[0].lines) == 3
-    bars = sampling_figures.coverage_bars(made["methods"])
-    assert len(bars.axes[0].patches) == 4
-    for figure in (sheet, curves, bars):
-        figure.draw_without_rendering()
-    plt.close("all")

@@ -88,32 +88,6 @@ def test_the_mean_of_u_nets_is_measured_on_all_images_beside_other_variants(made
     assert infinite == pytest.approx(2 * both - one)
 
 
-def ensemble_values(one, every, infinite, disagreement):
-    means = {"one": one, "all": every, "infinite": infinite, "disagreement": disagreement}
-    return {"count": 3} | {name: {"mean": mean, "count": 10_000} for name, mean in means.items()}
-
-
-def test_what_an_ensemble_gains_is_told_and_shown():
-    test, validation = ensemble_values(0.02, 0.018, 0.017, 0.003), ensemble_values(1, 1, 0.1, 0.5)
-    analysis = {"ensembles": [{"title": "`a` and `b`", "test": test, "validation": validation}]}
-    assert tables.ensemble_finding(analysis) == (
-        "On all 10,000 test images 3 U-Nets (`a` and `b`) err by 0.02000, their mean by 0.01800;"
-        " that of infinitely many would by 0.01700."
-    )
-    assert tables.ensemble_finding({"methods": {}}) == ""
-    assert tables.ensemble_rows(analysis) == [
-        {
-            "networks": "`a` and `b`",
-            "trained": "3",
-            "one": "0.02000",
-            "disagreement": "0.00300",
-            "mean of 5": "0.01760",
-            "of infinitely many": "0.01700",
-            "mean of 5, validation": "0.20000",
-        }
-    ]
-
-
 def test_the_likelihood_rises_with_the_codes(made):
     bound = made["likelihood"]["nats_per_pixel"]
     assert bound[str(networks.CODES)]["mean"] > bound["1"]["mean"]
@@ -130,14 +104,6 @@ def test_temperature_and_stretch_are_measured_one_by_one_on_validation_images(ma
         assert 0 < narrow["coverage"] < wide["coverage"] < 1
         assert narrow["frechet"] > 0 and narrow["crps"] != wide["crps"]
     assert tables.temperature_rows(made)[-1]["temperature"] == "0.9"
-
-
-def test_the_table_ends_with_the_true_images(made):
-    rows = tables.sampling_rows(made)
-    assert len(rows) == len(made["methods"]) + 1 and rows[-1]["method"] == "**true\u00a0images**"
-    assert all(list(row) == list(rows[0]) for row in rows)
-    by_name = {row["method"]: row for row in rows}
-    assert by_name["ridge"]["90 % covers"] == "–" and by_name["flow"]["90 % covers"].endswith("%")
 
 
 def interval(mean, width=0.001):

@@ -18,8 +18,7 @@ from halfgen_lib.analysis import published as analyses
 from halfgen_lib.cli import main
 from halfgen_lib.config import RunConfig
 from halfgen_lib.data import batches, load, split
-from halfgen_lib.figures import bench_tables as tables
-from halfgen_lib.figures.bench import cost_figure
+from halfgen_lib.figures import bench as tables
 from halfgen_lib.files import project_root, read_json, write_json
 from halfgen_lib.models import build_model
 from halfgen_lib.models.cae import conv_output_size, same_padding
@@ -281,7 +280,7 @@ def test_a_bench_becomes_tables_and_a_figure(quick):
     assert len(tables.inference_rows(values)) == len(QUICK.inference)
     assert all("(missed)" in row["validation MSE"] for row in tables.target_rows(values))
     assert len(tables.ablation_rows(values)) == len(speedrun.ABLATION)
-    axes = cost_figure(values["cost"]).axes
+    axes = tables.cost_figure(values["cost"]).axes
     assert [ax.get_xscale() + ax.get_yscale() for ax in axes] == ["loglog"] * 2
     text = axes[0].get_legend().get_texts()[0].get_text()
     assert text == f"slope {values['cost']['images']['slope']:.2f}"

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
+from halfgen_lib import figures
 from halfgen_lib.data import CLASS_NAMES
-from halfgen_lib.figures import galleries
 from halfgen_lib.files import project_root
 from halfgen_lib.paper import display
 from halfgen_lib.paper.export import TEMPLATES, PaperHTMLExporter, PaperPDFExporter
@@ -50,7 +50,7 @@ def shown(monkeypatch, function, *args, **kwargs):
 def class_pages(hostile=False):
     images = np.random.default_rng(0).random((40, 28, 28), dtype=np.float32)
     error, labels = np.linspace(0.01, 0.4, 40), np.arange(40) % len(CLASS_NAMES)
-    pages = galleries.class_pages(images, images[::-1], error, labels, count=3)
+    pages = figures.class_pages(images, images[::-1], error, labels, count=3)
     return {'"><script>alert(1)</script>': {"<b onclick=x>": images[0]}} if hostile else pages
 
 
@@ -166,16 +166,6 @@ def test_a_gallerys_names_are_only_text(monkeypatch):
     page = PaperHTMLExporter().from_notebook_node(v4.new_notebook(cells=[cell]))[0]
     assert page.count("<script") == 1 and "&lt;script" in page
     assert not any(name.startswith("on") for _, attrs in Elements(page).tags for name in attrs)
-
-
-def test_class_pages_follow_their_rules():
-    error, labels = np.array([0.4, 0.1, 0.3, 0.2, 0.5]), np.zeros(5, dtype=int)
-    images = np.arange(5)[:, None, None] / 5 * np.ones((1, 4, 4))
-    pages = galleries.class_pages(images, images, error, labels, count=1)
-    assert list(pages) == list(CLASS_NAMES) and pages["Bag"] == {}
-    shades = {name.split(":")[0]: strip[0, 0] * 5 for name, strip in pages["T-shirt/top"].items()}
-    assert shades == pytest.approx({"first": 0, "best": 1, "median": 2, "worst": 4})
-    assert galleries.strip(images[:2], images[:2]).shape == (4, 2 * (4 + 1 + 4) + 8)
 
 
 def test_a_sentence_is_not_a_list():

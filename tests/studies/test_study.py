@@ -14,7 +14,6 @@ from halfgen_lib.analysis import curves, summaries
 from halfgen_lib.analysis.summaries import Summary, staleness, summarise_variants
 from halfgen_lib.config import RunConfig, identity_hash
 from halfgen_lib.data import load, split
-from halfgen_lib.figures import studies as study_figures
 from halfgen_lib.models import MODELS, build_model
 from halfgen_lib.runs import Run, RunError
 from halfgen_lib.runs import record as results
@@ -348,7 +347,7 @@ def test_processes_that_publish_at_once_lose_nothing(made, results_dir):
     assert sorted(seed for _, seed in read_results(path).records) == list(range(20))
 
 
-# ---- summaries and figures
+# ---- summaries
 
 
 def test_staleness_has_a_reason(made, monkeypatch):
@@ -416,14 +415,9 @@ def test_changed_settings_replace_old_results_only_when_there_are_new_ones(made)
     assert summarise_variants([old, new])["flip"].records == (new,)
 
 
-def test_figures_show_what_there_is(made):
+def test_a_factor_is_shown_where_two_of_its_variants_have_records(made):
     records = [record_for(made, name, seed) for name in ("default", "flip") for seed in (0, 1)]
-    factors = summaries.factor_summaries(summarise_variants(records))
-    assert list(factors) == ["flip"]
-    interval = factors["flip"][0].interval("val_mse")
-    panels = {"flip": {s.variant: (interval, interval) for s in factors["flip"]}}
-    figure = study_figures.factor_dots(panels | {"b": panels["flip"], "c": panels["flip"]})
-    assert [ax.get_title(loc="left") for ax in figure.axes] == ["flip", "b", "c", ""]
+    assert list(summaries.factor_summaries(summarise_variants(records))) == ["flip"]
 
 
 def test_curves_join_the_runs_as_they_are_declared(made):
@@ -450,28 +444,6 @@ def test_curves_join_the_runs_as_they_are_declared(made):
         model(torch.zeros(1, 1, 28, 14)).sum().backward()
     work = found["operations in training"]["U-Net"][0].x / 50_000 / made.epochs
     assert work == pytest.approx(counted.get_total_flops(), rel=1e-6)
-
-    figure = study_figures.error_curves(curves.panels(found), floor=0.005)
-    assert [ax.get_xlabel() for ax in figure.axes] == list(curves.AXES)
-    figure.draw_without_rendering()
-    labels = [label.get_text() for label in figure.axes[1].get_xticklabels()]
-    assert labels == ["10k", "20k", "50k"]
-
-
-def test_the_curves_of_all_seeds_are_drawn(made):
-    records = [record_for(made, "default", seed) for seed in range(3)]
-    figure = study_figures.seed_curves({"a": records, "b": records[:1]}, reference=0.0273)
-    figure.draw_without_rendering()
-    losses, other, rates, _ = figure.axes
-    assert [len(ax.lines) for ax in (losses, other, rates)] == [3 * 3 + 1, 3 + 1, 3]
-    best = losses.lines[2]
-    assert best.get_xdata() == [records[0].best_epoch]
-    assert best.get_ydata() == [min(records[0].history.val_loss)]
-    assert [text.get_text() for text in figure.legends[0].texts] == [
-        "training",
-        "validation",
-        "lowest",
-    ]
 
 
 def test_an_empty_summary_is_missing():
