@@ -3,25 +3,56 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import signal
+import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from .config import RunConfig
+from .config import Data, Given, RunConfig
 from .data import DataError
+from .files import project_root
 from .settings import complaints
+
+# name -> what a command does, the options that it takes by their names, and the parser's settings
+COMMANDS: dict[str, tuple[Callable[..., None], list[Any], dict[str, Any]]] = {}
+
+
+def option(*names: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return an option as argparse's ``add_argument`` takes it."""
+    return names, settings
+
+
+def command(*options: Any, **settings: Any) -> Callable[[Callable], Callable]:
+    """Make a function a command of its name: its docstring is the help, its arguments options."""
+
+    def register(function: Callable) -> Callable:
+        COMMANDS[function.__name__] = function, list(options), settings
+        return function
+
+    return register
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a subcommand; return the exit code: 0, or 1 with one message on stderr."""
-    arguments, rest = _parser().parse_known_args(argv)
-    if rest and arguments.command not in ("report", "bench"):
-        _parser().error(f"unknown arguments: {' '.join(rest)}")
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(argv)
+    given = vars(arguments)
+    name, run = given.pop("command"), given.pop("run")
+    if name in ("report", "bench"):
+        given["rest"] = rest
+    elif rest:
+        parser.error(f"unknown arguments: {' '.join(rest)}")
     try:
-        arguments.run(arguments, rest)
+        run(**given)
     except (ValueError, DataError, OSError, RuntimeError, ImportError) as error:
         message = "\n".join(complaints(error)) if isinstance(error, ValidationError) else error
-        print(f"halfgen {arguments.command}: {message}", file=sys.stderr)
+        print(f"halfgen {name}: {message}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -29,223 +60,191 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="halfgen",
-        description="Given the left half of a Fashion-MNIST image, generate the right half.",
-    )
+    about = "Given the left half of a Fashion-MNIST image, generate the right half."
+    parser = argparse.ArgumentParser(prog="halfgen", description=about)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    data = commands.add_parser("data", help="find or obtain the images, and verify them")
-    data.add_argument("--folder", help="look for the four files here and nowhere else")
-    data.set_defaults(run=_data)
-
-    train = commands.add_parser("train", help="train one run, or resume it")
-    for name, field in RunConfig.model_fields.items():
-        kind = field.annotation if field.annotation in (int, float) else str
-        if field.annotation is bool:
-            either = argparse.BooleanOptionalAction
-            train.add_argument(f"--{name}", action=either, default=None, help=field.description)
-        elif name == "model_settings":
-            train.add_argument("--model-settings", metavar="JSON", help=field.description)
-        else:
-            train.add_argument(f"--{name.replace('_', '-')}", type=kind, help=field.description)
-    train.set_defaults(run=_train)
-
-    _add_study(commands.add_parser("study", help="train variants x seeds and publish the results"))
-
-    classifier = commands.add_parser(
-        "classifier", help="train and publish the classifier that the measures of samples use"
-    )
-    classifier.add_argument("--half", action="store_true", help="the one of left halves alone")
-    classifier.set_defaults(run=_classifier)
-
-    analyse = commands.add_parser(
-        "analyse",
-        help="publish baselines, erratum and audits (trains three runs if need be)",
-    )
-    analyse.add_argument("--data", choices=["full", "sample"], default="full")
-    analyse.add_argument(
-        "--beyond",
-        nargs="?",
-        const="all",
-        metavar="A,B",
-        help="the networks beyond the seed instead (trains them if need be), or these of them",
-    )
-    analyse.add_argument(
-        "--ensemble", type=int, default=0, metavar="N", help="with --beyond: average N wide U-Nets"
-    )
-    analyse.set_defaults(run=_analyse)
-
-    publish = commands.add_parser("publish", help="keep a run in report/networks")
-    publish.add_argument("run_id", help="a finished run; current: the last one trained")
-    publish.add_argument("--as", dest="name", required=True, help="what it is called")
-    publish.set_defaults(run=_publish)
-
-    _add_complete(commands.add_parser("complete", help="complete a picture of your own"))
-
-    bench = commands.add_parser(
-        "bench", help="measure the speed beside a plain loop's", add_help=False
-    )
-    bench.set_defaults(run=_bench)
-
-    report = commands.add_parser(
-        "report",
-        help="run all notebooks and render the report as HTML and PDF",
-        description="Further arguments go to papermill for 02_train, such as: -p epochs 3",
-    )
-    report.set_defaults(run=_report)
+    for name, (run, options, settings) in COMMANDS.items():
+        own = commands.add_parser(name, help=run.__doc__.partition("\n")[0], **settings)
+        for names, how in options:
+            own.add_argument(*names, **how)
+        own.set_defaults(run=run)
     return parser
 
 
-def _data(arguments: argparse.Namespace, _: list[str]) -> None:
+def _setting(name: str) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return the option of a run's setting, which is None if it is not given."""
+    field = RunConfig.model_fields[name]
+    flag, how = f"--{name.replace('_', '-')}", {"help": field.description}
+    if field.annotation is bool:
+        return option(flag, action=argparse.BooleanOptionalAction, default=None, **how)
+    if name == "model_settings":
+        return option(flag, metavar="JSON", **how)
+    return option(flag, type=field.annotation if field.annotation in (int, float) else str, **how)
+
+
+DATA = option("--data", choices=get_args(Data), default="full")
+
+
+@command(option("--folder", help="look for the four files here and nowhere else"))
+def data(folder: str | None) -> None:
+    """Find or obtain the images, and verify them."""
     from .data import load
 
-    dataset = load("full", arguments.folder)
+    dataset = load("full", folder)
     print(f"{len(dataset.train):,} training and {len(dataset.test):,} test images, verified, in")
     print(dataset.folder)
 
 
-def _json(name: str, text: str) -> object:
-    import json
-
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{name} = {text[:60]!r}: must be JSON, as '{{}}' is: {error}") from None
-
-
-def _train(arguments: argparse.Namespace, _: list[str]) -> None:
+@command(*map(_setting, RunConfig.model_fields))
+def train(**given: Any) -> None:
+    """Train one run, or resume it."""
     from .runs import choose_run
     from .training import fit
 
-    given = {name: getattr(arguments, name) for name in RunConfig.model_fields}
     changes = {name: value for name, value in given.items() if value is not None}
-    if "model_settings" in changes:
-        changes["model_settings"] = _json("model_settings", changes["model_settings"])
+    if text := changes.get("model_settings"):
+        try:
+            changes["model_settings"] = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            what = f"model_settings = {text[:60]!r}: must be JSON, as '{{}}' is"
+            raise ValueError(f"{what}: {error}") from None
     run = fit(RunConfig.of_variant(changes.pop("variant", "default"), **changes))
     choose_run(run)
     mse = run.metrics["overall"]["mse"]
     print(f"test MSE {mse['mean']:.5f} [{mse['low']:.5f}, {mse['high']:.5f}]; {run.directory}")
 
 
-def _add_study(study: argparse.ArgumentParser) -> None:
-    study.add_argument(
-        "--of", default="study", help="study: of the seed's network (default); beyond: of ours"
-    )
-    study.add_argument("--variants", metavar="A,B", help="these variants; all by default")
-    study.add_argument("--factors", metavar="A,B", help="the variants of these factors")
-    study.add_argument("--seeds", type=int, default=3, help="runs of each variant (3)")
-    study.add_argument("--data", choices=["full", "sample"], default="full")
-    study.add_argument(
-        "--stale", action="store_true", help="repeat what another revision of a model has made"
-    )
-    study.add_argument("--keep-weights", action="store_true", help="do not delete the networks")
-    where = study.add_mutually_exclusive_group()
-    where.add_argument("--scheduler", default="", metavar="ADDRESS", help="use this Dask cluster")
-    where.add_argument("--workers", type=int, default=0, help="use this many local processes")
-    study.add_argument("--resource", default="", help="what a Dask worker must declare: GPU, say")
-    study.set_defaults(run=_study)
-
-
-def _study(arguments: argparse.Namespace, _: list[str]) -> None:
-    from functools import partial
-
+@command(
+    option("--of", default="study", help="study: of the seed's network (default); beyond: of ours"),
+    option("--variants", default="", metavar="A,B", help="these variants; all by default"),
+    option("--factors", default="", metavar="A,B", help="the variants of these factors"),
+    option("--seeds", type=int, default=3, help="runs of each variant (3)"),
+    DATA,
+    option("--stale", action="store_true", help="repeat what another revision of a model has made"),
+    option("--keep-weights", action="store_true", help="do not delete the networks"),
+    option("--workers", type=int, default=0, help="train in this many processes of this machine"),
+    option("--scheduler", default="", metavar="ADDRESS", help="use this Dask cluster"),
+    option("--resource", default="", help="what a Dask worker must declare: GPU, say"),
+)
+def study(
+    of: str,
+    variants: str,
+    factors: str,
+    seeds: int,
+    data: str,
+    stale: bool,
+    scheduler: str,
+    resource: str,
+    **here: Any,
+) -> None:
+    """Train variants x seeds and publish the results."""
     from .studies import study, workers
 
-    lists = (arguments.variants, arguments.factors)
-    variants, factors = (text.split(",") if text else [] for text in lists)
-    configs = study.plan(variants, factors, arguments.seeds, arguments.data, arguments.of)
-    here = {"workers": arguments.workers, "keep_weights": arguments.keep_weights}
+    if scheduler and here["workers"]:
+        raise ValueError("--workers are of this machine, --scheduler is of a cluster: give one")
+    names = (text.split(",") if text else [] for text in (variants, factors))
+    configs = study.plan(*names, seeds, data, of)
     train = partial(workers.train_here, **here)
-    if arguments.scheduler:
-        place = {"scheduler": arguments.scheduler, "resource": arguments.resource}
-        train = partial(workers.train_on_cluster, **place)
-    path = study.study_path(arguments.data, arguments.of)
-    study.run_study(configs, path, train, repeat_stale=arguments.stale)
+    if scheduler:
+        train = partial(workers.train_on_cluster, scheduler=scheduler, resource=resource)
+    path = study.study_path(data, of)
+    study.run_study(configs, path, train, repeat_stale=stale)
     print(path)
 
 
-def _classifier(arguments: argparse.Namespace, _: list[str]) -> None:
+@command(option("--half", action="store_true", help="the one of left halves alone"))
+def classifier(half: bool) -> None:
+    """Train and publish the classifier that the measures of samples use."""
     from .analysis.classifier import NAMES, publish_classifier
     from .runs.published import networks_dir
 
     print("training; it takes some minutes", flush=True)
-    for shown, value in publish_classifier(half=arguments.half)["test_accuracy"].items():
+    for shown, value in publish_classifier(half=half)["test_accuracy"].items():
         print(f"test accuracy, {shown.replace('_', ' ')}: {value['mean']:.4f}")
-    print(networks_dir() / NAMES[arguments.half])
+    print(networks_dir() / NAMES[half])
 
 
-def _analyse(arguments: argparse.Namespace, _: list[str]) -> None:
-    from .analysis.networks import NETWORKS, analyse_networks
-    from .analysis.published import analyse
+@command(
+    DATA,
+    option(
+        "--beyond",
+        nargs="?",
+        const="all",
+        metavar="A,B",
+        help="the networks beyond the seed instead (trains them if need be), or these of them",
+    ),
+    option(
+        "--ensemble", type=int, default=0, metavar="N", help="with --beyond: average N wide U-Nets"
+    ),
+)
+def analyse(data: str, beyond: str | None, ensemble: int) -> None:
+    """Publish baselines, erratum and audits (trains three runs if need be)."""
+    from .analysis import networks, published
 
-    if arguments.beyond:
-        names = [*NETWORKS] if arguments.beyond == "all" else arguments.beyond.split(",")
-        print(analyse_networks(arguments.data, names, ensemble=arguments.ensemble))
+    if beyond:
+        names = [*networks.NETWORKS] if beyond == "all" else beyond.split(",")
+        print(networks.analyse_networks(data, names, ensemble=ensemble))
         return
-    for path in analyse(arguments.data):
+    for path in published.analyse(data):
         print(path)
 
 
-def _publish(arguments: argparse.Namespace, _: list[str]) -> None:
+@command(
+    option("run_id", help="a finished run; current: the last one trained"),
+    option("--as", dest="name", required=True, help="what it is called"),
+)
+def publish(run_id: str, name: str) -> None:
+    """Keep a run in report/networks."""
     from .runs import find_run
     from .runs.published import publish_run
 
-    print(publish_run(find_run(arguments.run_id), arguments.name).directory)
+    print(publish_run(find_run(run_id), name).directory)
 
 
-def _add_complete(complete: argparse.ArgumentParser) -> None:
-    complete.add_argument("picture", help="a picture of any size: one object on a plain ground")
-    complete.add_argument("-o", "--output", required=True, help="the picture to write")
-    complete.add_argument("--given", choices=["left", "right", "top", "bottom"], default="left")
-    complete.add_argument("--model", default="cae", help="a published network, or a run's id (cae)")
-    complete.add_argument("-n", type=int, default=1, help="completions to draw (1)")
-    complete.add_argument("--seed", type=int, default=0, help="of the draws (0)")
-    complete.add_argument("--scale", type=int, default=8, help="edge of a pixel in the output (8)")
-    complete.add_argument("--force", action="store_true", help="replace the output if it is there")
-    complete.set_defaults(run=_complete)
-
-
-def _complete(arguments: argparse.Namespace, _: list[str]) -> None:
+@command(
+    option("picture", help="a picture of any size: one object on a plain ground"),
+    option("-o", "--output", required=True, help="the picture to write"),
+    option("--given", choices=get_args(Given), default="left", help="the half that is known"),
+    option("--model", default="cae", help="a published network, or a run's id (cae)"),
+    option("-n", type=int, default=1, help="completions to draw (1)"),
+    option("--seed", type=int, default=0, help="of the draws (0)"),
+    option("--scale", type=int, default=8, help="edge of a pixel in the output (8)"),
+    option("--force", action="store_true", help="replace the output if it is there"),
+)
+def complete(picture: str, output: str, seed: int, scale: int, force: bool, **chosen: Any) -> None:
+    """Complete a picture of your own."""
     import torch
 
     from .explore.completion import complete
 
-    if not 0 <= arguments.seed < 2**31:
-        raise ValueError(f"seed is {arguments.seed}, allowed: 0 to {2**31 - 1}")
-    generator = torch.Generator().manual_seed(arguments.seed)
-    chosen = (arguments.given, arguments.model, arguments.n)
-    completion = complete(arguments.picture, *chosen, generator)
-    completion.save(arguments.output, arguments.scale, overwrite=arguments.force)
-    for note in completion.notes:
-        print(note)
-    print(arguments.output)
+    if not 0 <= seed < 2**31:
+        raise ValueError(f"seed is {seed}, allowed: 0 to {2**31 - 1}")
+    generator = torch.Generator().manual_seed(seed)
+    completion = complete(picture, generator=generator, **chosen)
+    completion.save(output, scale, overwrite=force)
+    print(*completion.notes, output, sep="\n")
 
 
-def _bench(_: argparse.Namespace, rest: list[str]) -> None:
-    import os
-    import subprocess
-
-    from .files import project_root
-
+@command(add_help=False)
+def bench(rest: list[str]) -> None:
+    """Measure the speed beside a plain loop's."""
     root = project_root()
     if not (root / "benchmarks" / "__main__.py").is_file():
         raise RuntimeError(f"{root} holds no benchmarks: the bench needs a checkout of the project")
-    path = os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "benchmarks", *rest]
     if code := subprocess.run(command, env=os.environ | {"PYTHONPATH": path}).returncode:
         sys.exit(code)
 
 
-def _report(_: argparse.Namespace, rest: list[str]) -> None:
-    import signal
-
+@command(description="Further arguments go to papermill for 02_train, such as: -p epochs 3")
+def report(rest: list[str]) -> None:
+    """Run all notebooks and render the report as HTML and PDF."""
     from .report import make_report
 
     # a kill that ended this process alone would leave papermill and its kernel training
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    for path in make_report(rest):
-        print(path)
+    print(*make_report(rest), sep="\n")
 
 
 if __name__ == "__main__":
