@@ -39,13 +39,9 @@ class PipelineError(RuntimeError):
 def run_notebook(source: Path, target: Path, arguments: list[str]) -> None:
     """Run a notebook with papermill, show what it prints, and put the result at ``target``.
 
-    The result takes its place only when every cell has run: papermill itself would leave a
-    half-run notebook there whose metadata says "completed", or an empty file.
-
-    Args:
-        source: the notebook; it runs in its own folder.
-        target: where the executed copy goes; an earlier one is kept aside until then.
-        arguments: papermill's own, such as ``["-p", "epochs", "3"]``.
+    It takes its place only when every cell has run: papermill itself would leave a half-run
+    notebook there whose metadata says "completed", or an empty file. The notebook runs in its own
+    folder; ``arguments`` are papermill's, such as ``["-p", "epochs", "3"]``.
 
     Raises:
         PipelineError: if papermill fails; the message says what is left and where.
@@ -63,12 +59,7 @@ def run_notebook(source: Path, target: Path, arguments: list[str]) -> None:
 
 
 def export(notebook: Path, kind: str, target: Path) -> None:
-    """Render an executed notebook.
-
-    Args:
-        notebook: the executed notebook.
-        kind: ``"html"`` or ``"pdf"``.
-        target: the file to write.
+    """Render an executed notebook as ``"html"`` or ``"pdf"``.
 
     Raises:
         PipelineError: if the exporter refuses the notebook: a dangling reference, say.
@@ -86,8 +77,7 @@ def export(notebook: Path, kind: str, target: Path) -> None:
 def _replacing(target: Path) -> Iterator[Path]:
     """Give a place to make a result at; it takes that of ``target`` when the block has ended well.
 
-    Raises:
-        PipelineError: the block's own, with what it left and what was kept.
+    A PipelineError of the block is told what the block has left and what was kept.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     earlier = set_aside(target)
@@ -133,12 +123,8 @@ def _drop_if_cut_off(unfinished: Path) -> None:
 def fingerprint(source: Path, arguments: list[str], inputs: Iterable[Path]) -> str:
     """Return a hash of all that a step's result depends on.
 
-    What else is installed beside the libraries that halfgen itself asks for has no part in it.
-
-    Args:
-        source: the notebook.
-        arguments: papermill's.
-        inputs: files that it reads, besides the library's own.
+    That is the notebook, papermill's arguments, the files that it reads, the library, and the
+    versions of the libraries that halfgen asks for; what else is installed has no part in it.
     """
     library = sorted(f for f in Path(__file__).parent.rglob("*") if f.suffix not in ("", ".pyc"))
     needed = [re.match(r"[\w.-]+", line)[0] for line in requires("halfgen") if ";" not in line]
@@ -193,7 +179,7 @@ def make_report(
     Args:
         arguments: papermill's, for the training notebook; the others show the run it chose.
         root: the checkout; by default the one this package is in.
-        build: where executed notebooks and rendered files go; ``report/build`` if not given.
+        build: where results go; ``report/build`` if not given.
 
     Raises:
         PipelineError: if there is no checkout or a step fails.
@@ -246,10 +232,10 @@ def _inputs() -> list[Path]:
 
 def data_arguments(source: Path, arguments: list[str]) -> list[str]:
     """Return those of the training notebook's arguments that the data notebook takes too."""
-    if source.stem != "01_data_exploration":
+    if source.stem != NOTEBOOKS[0]:
         return []
-    found = []
-    for i, flag in enumerate(arguments[:-2]):
-        if flag in ("-p", "-r", "--parameters") and arguments[i + 1] in ("data", "given"):
-            found += arguments[i : i + 3]
-    return found
+    triples = zip(arguments, arguments[1:], arguments[2:], strict=False)
+    flags, names = ("-p", "-r", "--parameters"), ("data", "given")
+    return [
+        word for triple in triples if triple[0] in flags and triple[1] in names for word in triple
+    ]

@@ -160,8 +160,7 @@ class Trainer:
     def run_epoch(self) -> dict[str, float]:
         """Train for one epoch, validate, move the schedule; return the history's new line.
 
-        Raises:
-            TrainingError: if a loss is not finite.
+        A loss that is not finite is a TrainingError.
         """
         start, config = time.perf_counter(), self.config
         epoch, lr = len(self.history) + 1, self.optimizer.param_groups[0]["lr"]
@@ -204,11 +203,7 @@ class Trainer:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go back to where ``state`` was taken.
-
-        Raises:
-            KeyError, RuntimeError: if it is not the state of a run with these settings.
-        """
+        """Go back to where ``state`` was taken; another configuration's is a RuntimeError."""
         if state["config_hash"] != self.config.hash():
             raise RuntimeError(f"it belongs to configuration {state['config_hash']}")
         for name, part in self._parts.items():

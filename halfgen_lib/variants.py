@@ -131,34 +131,21 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "protocol": ("default", "as_published"),
 }
 
+
+def _mediums(*changes: str) -> tuple[str, ...]:
+    """Return the names of variants of the half-wide U-Net; ``""`` is itself."""
+    return tuple("-".join(filter(None, ("unet-medium", change))) for change in changes)
+
+
 # the same, of the networks beyond the seed
+_PARTS = ("flip", "plain-skips", "concatenated", "group-norm", "dropout")
+_TRAINING = ("no-decay", "no-average", "bfloat16")
 BEYOND: dict[str, tuple[str, ...]] = {
     "size": ("unet-tiny", "unet-small", "unet-medium", "unet", "unet-wide"),
     "ensemble": ("unet", "unet-member", "unet-wide", "unet-wide-member"),
-    "parts": (
-        "unet-medium",
-        "unet-medium-flip",
-        "unet-medium-plain-skips",
-        "unet-medium-concatenated",
-        "unet-medium-group-norm",
-        "unet-medium-dropout",
-        "unet-medium-no-decay",
-        "unet-medium-no-average",
-        "unet-medium-bfloat16",
-    ),
-    "epochs": (
-        "unet-medium-2-epochs",
-        "unet-medium-4-epochs",
-        "unet-medium",
-        "unet-medium-14-epochs",
-    ),
-    "train_size": (
-        "unet-medium-train-1k",
-        "unet-medium-train-3k",
-        "unet-medium-train-10k",
-        "unet-medium-train-30k",
-        "unet-medium",
-    ),
+    "parts": _mediums("", *_PARTS, *_TRAINING),
+    "epochs": _mediums("2-epochs", "4-epochs", "", "14-epochs"),
+    "train_size": _mediums("train-1k", "train-3k", "train-10k", "train-30k", ""),
     "samplers": ("cvae", "gan", "flow", "residual-flow"),
 }
 
