@@ -26,10 +26,7 @@ FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
 CLOSE = 0.05  # grey values no further apart belong to the ground, as in Xiao et al.
 FINE = 8 * IMAGE_SIZE  # a longer edge is shrunk first, which takes away a camera's noise
 WHITE = {"bool": 1, "uint8": 2**8 - 1, "uint16": 2**16 - 1}
-HALVES = {
-    (IMAGE_SIZE, HALF_WIDTH): ("left", "right"),
-    (HALF_WIDTH, IMAGE_SIZE): ("top", "bottom"),
-}
+HALVES = {(IMAGE_SIZE, HALF_WIDTH): ("left", "right"), (HALF_WIDTH, IMAGE_SIZE): ("top", "bottom")}
 
 Picture = Tensor | np.ndarray | Image.Image | str | os.PathLike[str] | io.IOBase
 
@@ -39,87 +36,67 @@ class PictureError(ValueError):
 
 
 def to_pose(picture: Picture, given: Side | None = None) -> tuple[Tensor, list[str]]:
-    """Return a picture as the data set would show it, and what was done to it.
+    """Return a picture as the data set would show it, and plain sentences on what was done to it.
 
-    A picture of 28 × 28 keeps its geometry: it is made grey, inverted if its corners are bright,
-    and otherwise taken bit for bit. One of any other size is scaled as a whole.
-
-    Args:
-        picture: a tensor or an array, (H, W), (H, W, C), (C, H, W) or with a leading 1, with one to
-            four channels (grey, grey and alpha, RGB, RGBA); 8 or 16 bit, bool, or floating point
-            in [0, 1]. Or a Pillow image, or a file: its path, or an open one.
-        given: the known side. Of a picture of 28 × 28 only that half then decides what is done
-            (all of it, where it is transparent), and the half alone is enough: (28, 14) for left
-            and right, (14, 28) for top and bottom.
-
-    Returns:
-        image: float32 (1, 1, 28, 28) in [0, 1]; where only a half came, the other one is 0.
-        notes: plain sentences, in the order of what was done; at least one.
-
-    Raises:
-        TypeError: if it is nothing that can be a picture.
-        PictureError: if it cannot be read, or nothing is to be seen on it.
-        ValueError: an unknown side.
+    It may be a tensor or an array, (H, W), (H, W, C), (C, H, W) or with a leading 1, of one to four
+    channels (grey, grey and alpha, RGB, RGBA), in 8 or 16 bit, bool, or floating point in [0, 1];
+    a Pillow image; or a file, its path or an open one. It becomes float32 (1, 1, 28, 28) in [0, 1].
+    One of 28 × 28 keeps its geometry: it is made grey, inverted if its corners are bright, and else
+    taken bit for bit. If a known side is ``given``, that half alone decides this (all of it, where
+    it is transparent), and that half is enough, (28, 14) or (14, 28): the other one is then 0. Any
+    other size is scaled as a whole. Raises TypeError for what can be no picture, PictureError if it
+    cannot be read or nothing is to be seen on it, and ValueError for an unknown side.
     """
     if given is not None and given not in get_args(Side):
         raise ValueError(f"given is {given!r}, allowed: {', '.join(get_args(Side))}")
     notes: list[str] = []
     grey = _grey(_pixels(picture, notes), notes)
-    if grey.shape == (IMAGE_SIZE, IMAGE_SIZE):
-        image = _bright_on_dark(torch.from_numpy(grey), given, notes)
-    elif given and grey.shape in HALVES:
-        image = _whole(torch.from_numpy(grey), given, notes)
+    if grey.shape == (IMAGE_SIZE, IMAGE_SIZE) or (given and grey.shape in HALVES):
+        image = _bright_on_dark(grey, given, notes)
     else:
         image = torch.from_numpy(_scaled(grey, notes))
     notes = notes or ["took it as it is: 28 × 28, grey, bright on dark"]
     return image.contiguous()[None, None], notes
 
 
-# ---- reading: any source to (H, W, C), float32 in [0, 1]
-
-
 def _pixels(picture: Any, notes: list[str]) -> np.ndarray:
+    """Return any source's pixels (H, W, C), float32 in [0, 1]."""
     if isinstance(picture, str | os.PathLike | io.IOBase):
         return _from_file(picture, notes)
-    if isinstance(picture, Tensor):
-        tensor = picture.float() if picture.is_floating_point() else picture  # bfloat16, too
-        return _unit(_channels_last(tensor.numpy(force=True), (0, -1)))
+    channel_axes = (0, -1) if isinstance(picture, Tensor) else (-1, 0)
     if isinstance(picture, Image.Image):
         picture = _decoded(picture, notes)
-    if isinstance(picture, np.ndarray):
-        return _unit(_channels_last(picture, (-1, 0)))
-    raise TypeError(
-        f"picture is a {type(picture).__name__}; a tensor, an array, a Pillow image or the path of"
-        " a file is needed"
-    )
+    elif isinstance(picture, Tensor):
+        picture = picture.float() if picture.is_floating_point() else picture  # bfloat16, too
+        picture = picture.numpy(force=True)
+    if not isinstance(picture, np.ndarray):
+        needed = "a tensor, an array, a Pillow image or the path of a file"
+        raise TypeError(f"picture is a {type(picture).__name__}; {needed} is needed")
+    return _unit(_channels_last(picture, channel_axes))
 
 
 def _from_file(file: Any, notes: list[str]) -> np.ndarray:
-    name = getattr(file, "name", "the file") if isinstance(file, io.IOBase) else file
+    bombs = Image.DecompressionBombWarning, Image.DecompressionBombError
     try:
-        with (
-            warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
-            Image.open(file, formats=FORMATS) as image,
-        ):
+        refused = warnings.catch_warnings(action="error", category=bombs[0])
+        with refused, Image.open(file, formats=FORMATS) as image:
             return _pixels(image, notes)
     except PictureError as error:
-        raise PictureError(f"{name}: {error}") from None
+        reason = f": {error}"
     except UnidentifiedImageError:
-        known = ", ".join(FORMATS)
-        raise PictureError(f"{name} is not a picture of a known format: {known}") from None
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        limit = Image.MAX_IMAGE_PIXELS
-        raise PictureError(f"{name} has more than {limit:,} pixels: make it smaller") from None
+        reason = f" is not a picture of a known format: {', '.join(FORMATS)}"
+    except bombs:
+        reason = f" has more than {Image.MAX_IMAGE_PIXELS:,} pixels: make it smaller"
     except Exception as error:  # a damaged file can raise nearly anything in a decoder
-        reason = getattr(error, "strerror", None) or error
-        raise PictureError(f"{name} cannot be read: {reason}") from error
+        reason = f" cannot be read: {getattr(error, 'strerror', None) or error}"
+    name = getattr(file, "name", "the file") if isinstance(file, io.IOBase) else file
+    raise PictureError(f"{name}{reason}")
 
 
 def _decoded(image: Image.Image, notes: list[str]) -> np.ndarray:
     """Return (H, W, 4), or (H, W) of an image whose pixels have more than 8 bit."""
     try:
-        frames = getattr(image, "n_frames", 1)
-        if frames > 1:
+        if (frames := getattr(image, "n_frames", 1)) > 1:
             notes.append(f"took frame {image.tell() + 1} of {frames}")
         if image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9):
             notes.append("turned it as its EXIF orientation says")
@@ -128,27 +105,22 @@ def _decoded(image: Image.Image, notes: list[str]) -> np.ndarray:
     except Exception as error:
         raise PictureError(f"the picture cannot be decoded: {error}") from error
     # Pillow's mode I may hold 16 bit in a wider type
-    if image.mode == "I" and np.array_equal(array.astype(np.uint16), array):
-        array = array.astype(np.uint16)
-    return array
+    is_narrow = image.mode == "I" and np.array_equal(array.astype(np.uint16), array)
+    return array.astype(np.uint16) if is_narrow else array
 
 
 def _channels_last(array: np.ndarray, channel_axes: tuple[int, int]) -> np.ndarray:
     """Return (H, W, C); where two axes could be the channels, the first named is."""
-    shape = tuple(array.shape)
     if array.size == 0:
-        raise PictureError(f"the picture is empty: its shape is {shape}")
-    if array.ndim == 4 and len(array) == 1:
-        array = array[0]
-    if array.ndim == 2:
-        return array[..., None]
-    if array.ndim == 3:
-        for axis in channel_axes:
-            if array.shape[axis] <= 4:
-                return np.moveaxis(array, axis, -1)
-    raise PictureError(
-        f"a picture is (H, W), (H, W, C) or (C, H, W) with 1 to 4 channels C; this is {shape}"
-    )
+        raise PictureError(f"the picture is empty: its shape is {array.shape}")
+    pixels = array[0] if array.ndim == 4 and len(array) == 1 else array
+    if pixels.ndim == 2:
+        return pixels[..., None]
+    for axis in channel_axes:
+        if pixels.ndim == 3 and pixels.shape[axis] <= 4:
+            return np.moveaxis(pixels, axis, -1)
+    allowed = "(H, W), (H, W, C) or (C, H, W) with 1 to 4 channels C"
+    raise PictureError(f"a picture is {allowed}; this is {array.shape}")
 
 
 def _unit(array: np.ndarray) -> np.ndarray:
@@ -156,21 +128,15 @@ def _unit(array: np.ndarray) -> np.ndarray:
     if array.dtype.name in WHITE:
         return array.astype(np.float32) / np.float32(WHITE[array.dtype.name])
     if array.dtype.kind != "f":
-        raise PictureError(
-            f"pixels have type {array.dtype}, whose range is unknown; allowed: uint8, uint16, bool,"
-            " or floating point in [0, 1]"
-        )
+        allowed = "uint8, uint16, bool, or floating point in [0, 1]"
+        found = f"pixels have type {array.dtype}, whose range is unknown"
+        raise PictureError(f"{found}; allowed: {allowed}")
     if not np.isfinite(array).all():
         raise PictureError("pixels are NaN or infinite")
     if array.min() < 0 or array.max() > 1:
-        raise PictureError(
-            f"pixels go from {array.min():g} to {array.max():g}; floating-point ones must lie in"
-            " [0, 1] (divide 8-bit values by 255)"
-        )
+        allowed = "floating-point ones must lie in [0, 1] (divide 8-bit values by 255)"
+        raise PictureError(f"pixels go from {array.min():g} to {array.max():g}; {allowed}")
     return array.astype(np.float32)
-
-
-# ---- from pixels to the pose
 
 
 def _grey(pixels: np.ndarray, notes: list[str]) -> np.ndarray:
@@ -188,42 +154,39 @@ def _grey(pixels: np.ndarray, notes: list[str]) -> np.ndarray:
         grey = red + np.float32(0.587) * green + np.float32(0.114) * blue
     if channels in (2, 4) and pixels[..., -1].min() < 1:
         alpha = pixels[..., -1]
-        is_bright = bool((grey * alpha).sum() > 0.5 * alpha.sum())
-        grey = grey * alpha + (0 if is_bright else 1) * (1 - alpha)
-        notes.append(f"put {'black' if is_bright else 'white'} behind what is transparent")
+        is_bright = (grey * alpha).sum() > 0.5 * alpha.sum()
+        name, ground = ("black", 0) if is_bright else ("white", 1)
+        grey = grey * alpha + ground * (1 - alpha)
+        notes.append(f"put {name} behind what is transparent")
     return grey.clip(0, 1)
 
 
-def _bright_on_dark(image: Tensor, given: Side | None, notes: list[str]) -> Tensor:
-    """Return an image (28, 28), inverted if the known ones of its corners are bright.
+def _bright_on_dark(grey: np.ndarray, given: Side | None, notes: list[str]) -> Tensor:
+    """Return 28 × 28, or the known half alone, as (28, 28), inverted if known corners are bright.
 
     No image of Fashion-MNIST has corners whose mean is above one half, on any side.
     """
+    if is_half := grey.shape in HALVES:
+        if given not in (sides := HALVES[grey.shape]):
+            possible = f"{_size(grey)}, which may be a {' or '.join(sides)} half"
+            raise PictureError(f"the picture is {possible}, but given is {given!r}")
+        notes.append(f"took it as the {given} half")
+        grey = np.concatenate((grey, grey), axis=grey.shape.index(HALF_WIDTH))
+    image = torch.from_numpy(grey)
     known = halves(image, given)[0] if given else image
-    corners = known[:: IMAGE_SIZE - 1, :: IMAGE_SIZE - 1]  # of a half, the two outer ones
-    if corners.mean() <= 0.5:
-        return image
-    notes.append("inverted it: its corners are bright")
-    return 1 - image
-
-
-def _whole(half: Tensor, given: Side, notes: list[str]) -> Tensor:
-    """Return the known half as (28, 28), the other half black."""
-    sides = HALVES[tuple(half.shape)]
-    if given not in sides:
-        raise PictureError(
-            f"the picture is {_size(half)}, which may be a {' or '.join(sides)} half,"
-            f" but given is {given!r}"
-        )
-    notes.append(f"took it as the {given} half")
-    twice = torch.cat((half, half), dim=half.shape.index(HALF_WIDTH))
-    left, _ = halves(_bright_on_dark(twice, given, notes), given)
-    return join(left, torch.zeros_like(left), given)
+    # of a half, the two outer corners
+    if known[:: IMAGE_SIZE - 1, :: IMAGE_SIZE - 1].mean() > 0.5:
+        notes.append("inverted it: its corners are bright")
+        image, known = 1 - image, 1 - known
+    return join(known, torch.zeros_like(known), given) if is_half else image
 
 
 def _scaled(grey: np.ndarray, notes: list[str]) -> np.ndarray:
-    """Return a picture of any size as (28, 28): inverted, trimmed, scaled, darkened, centred."""
-    grey = _shrunk(grey, notes)
+    """Return a picture of any size as (28, 28): shrunk, inverted, trimmed, scaled, darkened."""
+    factor = -(-max(grey.shape) // FINE)
+    large, grey = grey, np.asarray(Image.fromarray(grey).reduce(factor))  # means of squares
+    if factor > 1:
+        notes.append(f"shrunk it from {_size(large)} to {_size(grey)}")
     ground = _ground(grey)
     stands_out = np.abs(grey - ground) > CLOSE
     box = Image.fromarray(stands_out).getbbox()
@@ -245,15 +208,6 @@ def _scaled(grey: np.ndarray, notes: list[str]) -> np.ndarray:
         notes.append(f"darkened it: the ground's grey, {ground:.2f}, became 0")
     margins = [divmod(IMAGE_SIZE - edge, 2) for edge in scaled.shape]
     return np.pad(scaled, [(margin, margin + odd) for margin, odd in margins])
-
-
-def _shrunk(grey: np.ndarray, notes: list[str]) -> np.ndarray:
-    """Return the means of squares, so large that no edge is longer than ``FINE``."""
-    factor = -(-max(grey.shape) // FINE)
-    small = np.asarray(Image.fromarray(grey).reduce(factor))
-    if factor > 1:
-        notes.append(f"shrunk it from {_size(grey)} to {_size(small)}")
-    return small
 
 
 def _ground(grey: np.ndarray) -> float:
