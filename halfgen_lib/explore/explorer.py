@@ -1,60 +1,61 @@
-"""What the explorer shows: from a choice to pictures, numbers and words. No widget is here."""
+"""What the explorer shows: from a choice to pictures, numbers and words in HTML. No widget is here.
+
+The HTML needs neither script nor network, and each picture says in words what it shows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import base64
+import io
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import cache, partial
-from typing import Any
+from functools import cache
+from html import escape
 
+import numpy as np
 import torch
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from ..data import CLASS_NAMES, Images, Side, halves, load, to_unit
+from ..data import CLASS_NAMES, IMAGE_SIZE, Images, Side, halves, join, to_unit
+from ..evaluation import mse_per_image
 from ..models.base import Completer
-from ..runs import RunError, find_run
+from ..runs import Run, RunError, find_run
 from ..runs.published import published_runs
-from .completion import mse_of_unknown, predicted, sampled
+from .completion import fill
 from .pictures import Picture, to_pose
-from .tiles import awaited_tile, completed_tile, error_tile, given_tile, page, tile
 
 WHAT_TO_RUN = (
     "There is no trained network yet. Run notebook 02_train (or halfgen train) and then this one"
     " again; published networks (halfgen publish RUN_ID --as NAME) are found too."
 )
 WALK = 9  # pictures on the way from one left half to another
+SCALE = 5  # edge of the square that shows a pixel
+AWAITED = "Not drawn yet"
+UNKNOWN = np.array([0.72, 0.78, 0.86])  # no grey: nobody takes it for a part of the picture
+OVER, UNDER = np.array([0.84, 0.37, 0.0]), np.array([0.0, 0.45, 0.70])  # of Okabe and Ito's palette
 
-Loader = Callable[[], Completer]
 Which = tuple[int, int]  # a test image: its class, and its number there, from 0
 
 
 class Explorer:
-    """Test images, and the trained networks that there are.
+    """Test images, a tensor of each class, and runs by the names of their networks, maybe none.
 
     What is shown comes as pages of HTML, each in place of the one before: what is quick comes
-    first, with the places of draws, which may take a while.
-
-    Attributes:
-        models: what loads each network, by name, and the side that it was trained on; empty where
-            nothing was trained or published.
-        model: returns a network by its name, loaded at its first use. It raises RunError if that
-            fails, and so does all below that takes a name.
+    first, with the places of draws, which may take a while. ``model`` returns a network by its
+    name, loaded at its first use; if that fails, it and all that takes a name raise RunError.
     """
 
-    def __init__(self, test: Images, models: Mapping[str, tuple[Loader, str]]):
-        self.models = models
-        self.model = cache(lambda name: models[name][0]())
-        self._images = [test.images[test.labels == label] for label in range(len(CLASS_NAMES))]
-
-    def count(self, label: int) -> int:
-        """Return the number of test images of a class."""
-        return len(self._images[label])
+    def __init__(self, test: Images, runs: Mapping[str, Run]):
+        self.runs = runs
+        self.model = cache(lambda name: runs[name].model())
+        self.images = [test.images[test.labels == label] for label in range(len(CLASS_NAMES))]
 
     def image(self, which: Which) -> Tensor:
         """Return a test image (1, 1, 28, 28) in [0, 1]."""
         label, number = which
-        return to_unit(self._images[label][number : number + 1])
+        return to_unit(self.images[label][number : number + 1])
 
     def draws(self, model: str) -> bool:
         """Tell whether a model draws samples."""
@@ -63,174 +64,181 @@ class Explorer:
     def walkers(self) -> list[str]:
         """Return the models that put a code between an encoder and a decoder."""
         found = []
-        for name in self.models:
+        for name in self.runs:
             with suppress(RunError):  # where it is chosen, it is said
-                if hasattr(self.model(name), "encoder") and hasattr(self.model(name), "decoder"):
+                if hasattr(self.model(name), "encoder"):
                     found.append(name)
         return found
 
     def complete_image(
         self, which: Which, given: Side, model: str, mirrored: bool, **draws: int
     ) -> Iterator[str]:
-        """Complete a test image; show the truth and the error, too.
+        """Complete a test image, mirrored left-right first or not; show truth and error, too.
 
-        Args:
-            which: the image.
-            given: the known side.
-            model: a name in ``models``.
-            mirrored: whether the image is mirrored left-right first.
-            draws: how many a model that draws shows, and their ``seed``.
+        A model that draws shows some: ``draws`` are how many, and their ``seed``.
         """
-        images, completed, (plain, turned) = self._both_ways(self.image(which), given, model)
+        image, name = self.image(which), CLASS_NAMES[which[0]]
+        plain, turned = self._errors(image, given, model)
         words = [
             f"MSE of the unknown half: {plain:.4f} as the image is, {turned:.4f} mirrored."
             f" Shown is the image {'mirrored' if mirrored else 'as it is'}."
         ]
-        side = self.models[model][1]
-        if given != side:
+        if given != (side := self.runs[model].config.given):
             words.append(f"{model} was trained on {side} halves alone: expect less of it.")
-        subject = f"a {'mirrored ' if mirrored else ''}{CLASS_NAMES[which[0]]}"
-        pair = images.split(1)[mirrored], completed.split(1)[mirrored]
-        return self._pages(*pair, given, model, subject, words, is_truth=True, **draws)
+        if mirrored:
+            image, name = image.flip(-1), f"mirrored {name}"
+        rows = self._rows(image, given, model, f"a {name}", True, **draws)
+        return (page(each, words) for each in rows)
 
     def complete_picture(
         self, picture: Picture, given: Side, model: str, **draws: int
     ) -> Iterator[str]:
-        """Complete a picture that is not in the data set; arguments as above.
-
-        Raises:
-            PictureError: if the picture cannot be used.
-        """
+        """Complete any picture, as above; raises PictureError if it cannot be used."""
         image, notes = to_pose(picture, given)
         words = [f"{note[0].upper()}{note[1:]}." for note in notes]
-        completed = predicted(image, given, self.model(model))
-        return self._pages(image, completed, given, model, "your picture", words, **draws)
+        rows = self._rows(image, given, model, "your picture", False, **draws)
+        return (page(each, words) for each in rows)
 
-    def _pages(
-        self,
-        image: Tensor,
-        completed: Tensor,
-        given: Side,
-        model: str,
-        subject: str,
-        words: list[str],
-        *,
-        draws: int,
-        seed: int,
-        is_truth: bool = False,
-    ) -> Iterator[str]:
-        """Yield an image completed, and below it the draws of a model that draws."""
-        truth = image if is_truth else None
-        show = partial(completed_tile, truth=truth, model=model, subject=subject)
-        row = [given_tile(image, given, "given", subject), show(completed, "completed")]
-        if is_truth:
-            row.append(tile("truth", image[0, 0].numpy(), f"The truth: {subject}"))
+    def _rows(
+        self, image: Tensor, given: Side, model: str, name: str, truth: bool, draws: int, seed: int
+    ) -> Iterator[list[list[str]]]:
+        """Yield rows of tiles: an image completed, with errors if it is the truth, and draws."""
+
+        def show(completed: Tensor, title: str) -> str:
+            if truth:
+                title += f", MSE {2 * mse_loss(completed, image):.4f}"  # of the unknown half
+            return tile(title, completed[0, 0].numpy(), f"Made by {model}: {title}, of {name}")
+
+        completed = fill(image, given, self.model(model))
+        row = [given_tile(image, given, "given", name), show(completed, "completed")]
+        if truth:
+            row.append(tile("truth", image[0, 0].numpy(), f"The truth: {name}"))
             row.append(error_tile(completed, image))
         if not self.draws(model):
-            yield page([row], words)
+            yield [row]
             return
         titles = [f"draw {i}" for i in range(1, draws + 1)]
-        yield page([row, map(awaited_tile, titles)], words)
-        generator = torch.Generator().manual_seed(seed)
-        drawn = sampled(image, given, self.model(model), draws, generator)
-        yield page([row, map(show, drawn.split(1), titles)], words)
+        place = np.broadcast_to(UNKNOWN, (IMAGE_SIZE, IMAGE_SIZE, 3))
+        yield [row, [tile(title, place, AWAITED) for title in titles]]
+        images, generator = image.expand(draws, -1, -1, -1), torch.Generator().manual_seed(seed)
+        drawn = fill(images, given, self.model(model), generator).split(1)
+        yield [row, [show(*each) for each in zip(drawn, titles, strict=True)]]
 
     def walk(self, first: Which, second: Which, model: str, percent: int) -> Iterator[str]:
-        """Walk in a straight line between the codes of two left halves.
+        """Walk in a straight line between the codes of two images' left halves.
 
-        Args:
-            first, second: the images.
-            model: one of :meth:`walkers`.
-            percent: place of the large picture on the way, 0 (the first) to 100 (the second).
+        The model is one of :meth:`walkers`; ``percent`` is the place of the large picture on the
+        way, 0 (the first) to 100 (the second).
         """
-        side: Any = self.models[model][1]
-        images = [self.image(first), self.image(second)]
+        side = self.runs[model].config.given
+        images = [self.image(which) for which in (first, second)]
+        names = [CLASS_NAMES[label] for label, _ in (first, second)]
         start, end = (
-            given_tile(image, side, CLASS_NAMES[label], f"a {CLASS_NAMES[label]}")
-            for image, (label, _) in zip(images, (first, second), strict=True)
+            given_tile(image, side, name, f"a {name}")
+            for image, name in zip(images, names, strict=True)
         )
         places = torch.cat((torch.tensor([percent / 100]), torch.linspace(0, 1, WALK)))
         titles = [f"generated at {percent}%", *(f"{place:.0%}" for place in places[1:].tolist())]
-        left, _ = halves(torch.cat(images), side)
-        walked = walk(self.model(model), left, places)
+        walked = walk(self.model(model), halves(torch.cat(images), side)[0], places)[:, 0]
         here, *strip = (
             tile(title, half.numpy(), f"The half generated on the way: {title}")
-            for title, half in zip(titles, walked[:, 0], strict=True)
+            for title, half in zip(titles, walked, strict=True)
         )
-        yield page([[start, here, end], strip], [_cross_fade_words(walked[1:])])
+        first_end, middle, second_end = walked[1], walked[1 + WALK // 2], walked[-1]
+        words = (
+            "Half-way, the walk differs from a cross-fade of its ends by an MSE of"
+            f" {mse_loss(middle, (first_end + second_end) / 2):.4f}; the ends differ by"
+            f" {mse_loss(first_end, second_end):.4f}."
+        )
+        yield page([[start, here, end], strip], [words])
 
     def mirroring(self, count: int, given: Side) -> list[tuple[str, float, float]]:
-        """Return what mirroring costs the first model, for the given side.
+        """Return what mirroring costs the first model; nothing where there is no model.
 
-        Returns:
-            A class's name, the mean squared error of its first ``count`` test images as they are,
-            and mirrored; nothing where there is no model.
+        Of each class: its name, the mean squared error of its first ``count`` test images as they
+        are, and mirrored.
         """
-        rows = []
-        for model in list(self.models)[:1]:
-            for name, images in zip(CLASS_NAMES, self._images, strict=True):
-                _, _, errors = self._both_ways(to_unit(images[:count]), given, model)
-                rows.append((name, *errors))
-        return rows
+        return [
+            (name, *self._errors(to_unit(images[:count]), given, model))
+            for model in list(self.runs)[:1]
+            for name, images in zip(CLASS_NAMES, self.images, strict=True)
+        ]
 
-    def _both_ways(
-        self, images: Tensor, given: Side, model: str
-    ) -> tuple[Tensor, Tensor, list[float]]:
-        """Complete images (N, 1, 28, 28) as they are and mirrored.
-
-        Returns:
-            images, completed: (2 N, 1, 28, 28), first as they are and then mirrored.
-            errors: the mean squared error of the unknown half, as they are and mirrored.
-        """
+    def _errors(self, images: Tensor, given: Side, model: str) -> list[float]:
+        """Return the mean squared error of the unknown halves, as they are and mirrored."""
         both = torch.cat((images, images.flip(-1)))
-        completed = predicted(both, given, self.model(model))
-        return both, completed, mse_of_unknown(completed, both).view(2, -1).mean(1).tolist()
+        errors = mse_per_image(fill(both, given, self.model(model)), both)
+        return (2 * errors.view(2, -1).mean(1)).tolist()  # the known halves have none
 
 
 @torch.inference_mode()
-def walk(model: Any, left: Tensor, places: Tensor) -> Tensor:
-    """Return the right halves (P, 1, 28, 14) on the line between two left halves' codes.
+def walk(model: Completer, left: Tensor, places: Tensor) -> Tensor:
+    """Generate right halves (P, 1, 28, 14) along the straight line between two codes.
 
-    decoder((1 - t) encoder(a) + t encoder(b)) for each place t.
-
-    Args:
-        model: a network in evaluation mode, with an encoder and a decoder.
-        left: (2, 1, 28, 14) in [0, 1].
-        places: (P,) in [0, 1].
+    Of a network in evaluation mode with an encoder and a decoder, two left halves (2, 1, 28, 14) in
+    [0, 1], and places (P,) in [0, 1].
     """
     first, second = model.encoder(left).split(1)
     return model.decoder(torch.lerp(first, second, places[:, None]))
 
 
-def _cross_fade_words(walked: Tensor) -> str:
-    """Say how far the middle of a walk is from the mean of its ends."""
-    first, middle, last = walked[0], walked[len(walked) // 2], walked[-1]
-    return (
-        "Half-way, the walk differs from a cross-fade of its ends by an MSE of"
-        f" {mse_loss(middle, (first + last) / 2):.4f}; the ends differ by"
-        f" {mse_loss(first, last):.4f}."
-    )
-
-
-def find_models() -> dict[str, tuple[Loader, str]]:
-    """Return what is published, and the run that was last trained here unless it is published.
-
-    Raises:
-        RunError: if the settings of a published network are damaged.
-    """
+def find_runs() -> dict[str, Run]:
+    """Return what is published, by name, and the run last trained here unless it is published."""
     runs = published_runs()
     with suppress(RunError):  # where nothing was trained
         last = find_run()
         if last.run_id not in {run.config.run_id for run in runs.values()}:
             runs[last.run_id] = last
-    return {name: (run.model, run.config.given) for name, run in runs.items()}
+    return runs
 
 
-def open_explorer(data: str) -> Explorer:
-    """Return an explorer of the test images of ``"full"`` or ``"sample"``, with all models found.
+# ---- the HTML
 
-    Raises:
-        DataError: if the images cannot be had.
-        RunError: if what is published is damaged.
+
+def page(rows: Iterable[Iterable[str]], words: Iterable[str]) -> str:
+    """Return rows of tiles, and sentences under them."""
+    style = "display:flex;flex-wrap:wrap;gap:4px"
+    lines = [f'<div style="{style}">{"".join(row)}</div>' for row in rows]
+    lines += [f'<p style="margin:2px 0">{escape(sentence)}</p>' for sentence in words]
+    return "".join(lines)
+
+
+def tile(title: str, pixels: np.ndarray, alt: str) -> str:
+    """Return a picture over its title, plain text; ``alt`` says what it shows.
+
+    Of grey pixels (H, W), or coloured ones (H, W, 3), in [0, 1]. An outline gives a white one an
+    edge, too.
     """
-    return Explorer(load(data).test, find_models())
+    dots = Image.fromarray(np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8))
+    large, content = ImageOps.scale(dots, SCALE, Image.Resampling.NEAREST), io.BytesIO()
+    large.save(content, format="PNG", compress_level=1)
+    source = base64.b64encode(content.getvalue()).decode()
+    return (
+        f'<figure style="margin:0 0 8px;width:{max(large.width, 70) + 12}px">'
+        f'<img alt="{escape(alt)}" width="{large.width}" height="{large.height}"'
+        f' style="outline:1px solid #888" src="data:image/png;base64,{source}">'
+        f'<figcaption style="line-height:1.3">{escape(title)}</figcaption></figure>'
+    )
+
+
+def given_tile(image: Tensor, given: Side, title: str, subject: str) -> str:
+    """Show an image (1, 1, 28, 28) whose unknown half is covered with a colour."""
+    left, right = halves(image[0, 0], given)
+    pixels = join(left, torch.full_like(right, torch.nan), given)[..., None].numpy()
+    colours = np.where(np.isnan(pixels), UNKNOWN, pixels)
+    return tile(title, colours, f"The {given} half of {subject}; the other half is covered")
+
+
+def error_tile(completed: Tensor, truth: Tensor) -> str:
+    """Show how much too bright (orange) or too dark (blue) each pixel is; white: neither.
+
+    Of images (1, 1, 28, 28) in [0, 1]. Full colour stands for an error of one half or more: larger
+    ones are rare.
+    """
+    error = (completed - truth)[0, 0].numpy()
+    strength = np.clip(np.abs(error) * 2, 0, 1)[..., None]
+    colours = 1 - strength * (1 - np.where(error[..., None] > 0, OVER, UNDER))
+    lean = "too bright" if error.mean() > 0 else "too dark"
+    row, column = np.unravel_index(np.abs(error).argmax(), error.shape)
+    alt = f"worst in row {row + 1} of {IMAGE_SIZE}, column {column + 1}"
+    return tile("error", colours, f"Map of the error: on the whole {lean}, {alt}")

@@ -1,6 +1,7 @@
 """The explorer's panels: controls with labels, and below them what they choose.
 
 Every panel is plain HTML where no widget can be shown: in a notebook that was run headless, say.
+Each control has a description, which is its name for a screen reader.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,15 +20,15 @@ import traitlets
 
 from ..data import CLASS_NAMES, HALF_WIDTH, IMAGE_SIZE, Side
 from ..runs import RunError
-from .explorer import WHAT_TO_RUN, Explorer, Which
+from .explorer import WHAT_TO_RUN, Explorer, Which, page
 from .pictures import PictureError
-from .tiles import message, page
 
 HERE = Path(__file__).parent
-MOST_DRAWS = 8
-SHOWN = (PictureError, RunError)  # told in the panel; any other error is a defect
+ROW = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "4px 20px"}
+SNUG = {"width": "max-content"}
 
 Controls = dict[str, widgets.Widget]
+Look = Callable[..., Iterator[str]]
 
 
 class Slider(anywidget.AnyWidget, widgets.IntSlider):
@@ -69,14 +71,14 @@ class ImageChoice(widgets.HBox):
 
     def __init__(self, explorer: Explorer, end: str = "", start: int = 0):
         classes = [(name, label) for label, name in enumerate(CLASS_NAMES)]
-        label = _dropdown(f"{end} class".strip(), classes, start)
+        label = _dropdown(f"{end} class".strip(), classes, value=start)
         number = Slider(0, 0, 0, description=f"{end} image".strip())
 
         def follow(_: object = None) -> None:
-            number.max = explorer.count(label.value) - 1
+            number.max = len(explorer.images[label.value]) - 1
             self.value = label.value, number.value
 
-        super().__init__([label, number], layout=_row())
+        super().__init__([label, number], layout=ROW)
         follow()
         for control in self.children:
             control.observe(follow, "value")
@@ -85,30 +87,23 @@ class ImageChoice(widgets.HBox):
 class Panel(widgets.HBox):
     """Controls over a picture that follows them at once.
 
-    Args:
-        explorer: the images and models.
-        look: takes each control's value by its name; returns pages of HTML, each in place of the
-            one before: what takes long comes last.
-        controls: in the order in which the keyboard reaches them; a drawing stands left of all
-            others. Where there is no ``model`` to choose, ``missing`` is said instead of all.
-        missing: a message.
+    ``look`` takes each control's value by its name and returns pages of HTML, each in place of the
+    one before: what takes long comes last. The controls are in the order in which the keyboard
+    reaches them; a drawing stands left of all others. Where there is no ``model`` to choose,
+    ``missing`` is said instead of all.
     """
 
     def __init__(
-        self,
-        explorer: Explorer,
-        look: Callable[..., Iterator[str]],
-        controls: Controls,
-        missing: str = WHAT_TO_RUN,
+        self, explorer: Explorer, look: Look, controls: Controls, missing: str = WHAT_TO_RUN
     ):
-        self.picture = widgets.HTML(message(missing))
+        self.picture = widgets.HTML(_message(missing))
         if not controls["model"].options:
             super().__init__([self.picture])
             return
         self._explorer, self._look, self._controls = explorer, look, controls
         drawings = [control for control in controls.values() if isinstance(control, Drawing)]
         others = [control for control in controls.values() if control not in drawings]
-        row = widgets.HBox(others, layout=_row(margin="0 0 10px 0"))
+        row = widgets.HBox(others, layout=ROW | {"margin": "0 0 10px 0"})
         super().__init__([*drawings, widgets.VBox([row, self.picture, Keys()])])
         self.add_class("halfgen-panel")
         *_, self.picture.value = self._pages()
@@ -140,8 +135,8 @@ class Panel(widgets.HBox):
             for name in {"draws", "seed"} & chosen.keys():
                 self._controls[name].disabled = not self._explorer.draws(chosen["model"])
             yield from self._look(**chosen)
-        except SHOWN as error:
-            yield message(str(error))
+        except (PictureError, RunError) as error:  # any other one is a defect
+            yield _message(str(error))
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
         return {**super()._repr_mimebundle_(**options), "text/html": self.picture.value}
@@ -149,9 +144,9 @@ class Panel(widgets.HBox):
 
 def image_panel(explorer: Explorer, given: Side = "left") -> Panel:
     """Return the panel of one test image: class, image, model, known side, mirror, draws."""
-    mirror = widgets.Checkbox(description="mirror the image", indent=False, layout=_snug())
-    choices = {"given": _dropdown("known side", get_args(Side), given), "mirrored": mirror}
-    controls = {"which": ImageChoice(explorer)} | _completion(explorer, **choices)
+    mirror = widgets.Checkbox(description="mirror the image", indent=False, layout=SNUG)
+    side = _dropdown("known side", get_args(Side), value=given)
+    controls = {"which": ImageChoice(explorer)} | _completion(explorer, given=side, mirrored=mirror)
     return Panel(explorer, explorer.complete_image, controls)
 
 
@@ -164,8 +159,7 @@ def walk_panel(explorer: Explorer) -> Panel:
         "percent": Slider(50, 0, 100, description="place (%)"),
     }
     missing = "No trained network has an encoder and a decoder: train a cae, or publish one."
-    missing = missing if explorer.models else WHAT_TO_RUN
-    return Panel(explorer, explorer.walk, controls, missing)
+    return Panel(explorer, explorer.walk, controls, missing if explorer.runs else WHAT_TO_RUN)
 
 
 def upload_panel(explorer: Explorer) -> Panel:
@@ -179,18 +173,13 @@ def upload_panel(explorer: Explorer) -> Panel:
         picture.name = files[0]["name"]
         yield from explorer.complete_picture(picture, **chosen)
 
-    file = widgets.FileUpload(description="choose a picture", accept="image/*", layout=_snug())
-    side = _dropdown("known side", get_args(Side), "left")
+    file = widgets.FileUpload(description="choose a picture", accept="image/*", layout=SNUG)
+    side = _dropdown("known side", get_args(Side))
     return Panel(explorer, look, {"files": file} | _completion(explorer, given=side))
 
 
 def drawing_panel(explorer: Explorer, start: Which = (0, 0)) -> Panel:
-    """Return the panel that completes a left half drawn by hand.
-
-    Args:
-        explorer: the images and models.
-        start: the test image from which the drawing starts.
-    """
+    """Return the panel that completes a left half drawn by hand, from that of a test image on."""
     left = explorer.image(start)[0, 0, :, :HALF_WIDTH].mul(255).round().byte().numpy()
 
     def look(drawn: bytes, **chosen: Any) -> Iterator[str]:
@@ -201,27 +190,18 @@ def drawing_panel(explorer: Explorer, start: Which = (0, 0)) -> Panel:
     return Panel(explorer, look, {"drawn": drawing} | _completion(explorer))
 
 
-# ---- the controls: each with a description, which is its name for a screen reader
-
-
-def _row(**more: str) -> widgets.Layout:
-    return widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 20px", **more)
-
-
-def _snug() -> widgets.Layout:
-    return widgets.Layout(width="max-content")
-
-
-def _dropdown(description: str, options: Sequence[Any], value: Any = None) -> widgets.Dropdown:
-    style = {"description_width": "max-content"}
-    chosen = {} if value is None else {"value": value}
-    return widgets.Dropdown(
-        options=options, description=description, style=style, layout=_snug(), **chosen
-    )
-
-
 def _completion(explorer: Explorer, **choices: widgets.Widget) -> Controls:
     """Return the choice of a model, more choices, and those of draws: how many, of which seed."""
-    model = _dropdown("model", list(explorer.models))
-    draws = Slider(4, 1, MOST_DRAWS, description="draws")
+    model = _dropdown("model", list(explorer.runs))
+    draws = Slider(4, 1, 8, description="draws")
     return {"model": model, **choices, "draws": draws, "seed": Counter(description="draw again")}
+
+
+def _dropdown(description: str, options: Sequence[Any], **value: Any) -> widgets.Dropdown:
+    look = {"style": {"description_width": "max-content"}, "layout": SNUG}
+    return widgets.Dropdown(description=description, options=options, **look, **value)
+
+
+def _message(text: str) -> str:
+    """Return a message in place of pictures; a screen reader says it at once."""
+    return f'<p role="alert">{escape(text)}</p>'

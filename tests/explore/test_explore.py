@@ -5,6 +5,7 @@ import base64
 import io
 import re
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,19 @@ from PIL import Image
 from halfgen_lib.data import CLASS_NAMES, halves, join, to_unit
 from halfgen_lib.evaluation import mse_per_image
 from halfgen_lib.explore.completion import complete
-from halfgen_lib.explore.explorer import WALK, WHAT_TO_RUN, Explorer, find_models, walk
+from halfgen_lib.explore.explorer import (
+    AWAITED,
+    OVER,
+    UNDER,
+    UNKNOWN,
+    WALK,
+    WHAT_TO_RUN,
+    Explorer,
+    error_tile,
+    find_runs,
+    tile,
+    walk,
+)
 from halfgen_lib.explore.panels import (
     Slider,
     drawing_panel,
@@ -23,7 +36,6 @@ from halfgen_lib.explore.panels import (
     upload_panel,
     walk_panel,
 )
-from halfgen_lib.explore.tiles import AWAITED, OVER, UNDER, UNKNOWN, error_tile, tile
 from halfgen_lib.models import build_model
 from halfgen_lib.runs import RunError, choose_run
 from halfgen_lib.runs.published import publish_run
@@ -38,10 +50,18 @@ def networks():
     return {name: build_model(name, SMALL[name]).eval() for name in ("cae", "unet", "cvae")}
 
 
+def runs_of(**networks):
+    """Return what the explorer asks of the networks' runs."""
+    config = SimpleNamespace(given="left")
+    return {
+        name: SimpleNamespace(model=lambda network=network: network, config=config)
+        for name, network in networks.items()
+    }
+
+
 @pytest.fixture
 def explorer(sample, networks):
-    models = {name: (lambda name=name: networks[name], "left") for name in networks}
-    return Explorer(sample.test, models)
+    return Explorer(sample.test, runs_of(**networks))
 
 
 def images_in(html):
@@ -156,25 +176,23 @@ def test_mirroring_is_measured_for_each_class(explorer, networks, sample):
 
 def test_models_are_the_published_ones_and_the_last_run(tiny_config, sample, tmp_path, monkeypatch):
     monkeypatch.setenv("HALFGEN_NETWORKS", str(tmp_path / "networks"))
-    assert find_models() == {}
+    assert find_runs() == {}
     run = fit(tiny_config(epochs=1), sample, quiet=True)
     choose_run(run)
-    assert list(find_models()) == [run.run_id]
+    assert list(find_runs()) == [run.run_id]
     publish_run(run, "cae", sample)
-    assert list(find_models()) == ["cae"]  # it is the same network
+    assert list(find_runs()) == ["cae"]  # it is the same network
     other = fit(tiny_config(epochs=1, given="top"), sample, quiet=True)
     choose_run(other)
-    models = find_models()
-    assert {name: side for name, (_, side) in models.items()} == {
-        "cae": "left",
-        other.run_id: "top",
-    }
+    runs = find_runs()
+    sides = {name: run.config.given for name, run in runs.items()}
+    assert sides == {"cae": "left", other.run_id: "top"}
     left, _ = sample.test.halves()
-    found = Explorer(sample.test, models)
+    found = Explorer(sample.test, runs)
     shown, trained = found.model("cae").predict(left), run.model().predict(left)
     assert torch.allclose(shown, trained, atol=1e-3)  # what is published is in half precision
     (tmp_path / "networks" / "cae" / "model.safetensors").unlink()
-    damaged = Explorer(sample.test, models)
+    damaged = Explorer(sample.test, runs)
     assert damaged.walkers() == [other.run_id]
     with pytest.raises(RunError, match="is missing"):
         damaged.model("cae")
@@ -246,13 +264,13 @@ def test_only_what_is_still_wanted_is_drawn(explorer, networks, monkeypatch):
 
 def test_the_image_stays_within_its_class(sample, networks):
     few = sample.test.select((sample.test.labels != 1) | (torch.arange(100) < 20))
-    explorer = Explorer(few, {"cae": (lambda: networks["cae"], "left")})
-    assert 0 < explorer.count(1) < explorer.count(0)
+    explorer = Explorer(few, runs_of(cae=networks["cae"]))
+    assert 0 < len(explorer.images[1]) < len(explorer.images[0])
     controls = controls_of(image_panel(explorer))
     controls["image"].value = 10**6
-    assert controls["image"].value == explorer.count(0) - 1
+    assert controls["image"].value == len(explorer.images[0]) - 1
     controls["class"].value = 1
-    assert controls["image"].value == controls["image"].max == explorer.count(1) - 1
+    assert controls["image"].value == controls["image"].max == len(explorer.images[1]) - 1
 
 
 def test_a_drawing_is_completed(explorer):
@@ -298,7 +316,7 @@ def test_without_weights_it_says_what_to_run(sample, networks):
     nothing = Explorer(sample.test, {})
     for panel in (image_panel, walk_panel, upload_panel, drawing_panel):
         assert "Run notebook 02_train" in WHAT_TO_RUN in panel(nothing).picture.value
-    unet = Explorer(sample.test, {"unet": (lambda: networks["unet"], "left")})
+    unet = Explorer(sample.test, runs_of(unet=networks["unet"]))
     assert "train a cae" in walk_panel(unet).picture.value
 
 

@@ -17,7 +17,7 @@ import nbformat
 import pytest
 from conftest import SMALL
 
-from halfgen_lib.explore.tiles import AWAITED
+from halfgen_lib.explore.explorer import AWAITED
 from halfgen_lib.files import project_root
 from halfgen_lib.runs.published import publish_run
 from halfgen_lib.training import fit
