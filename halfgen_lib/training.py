@@ -24,13 +24,11 @@ from .runs.checkpoint import begin, finish, save_epoch, truthful
 from .runs.provenance import choose_device, device_name
 
 EVALUATION_BATCH = 2000
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 class TrainingError(RuntimeError):
     """Training cannot go on."""
-
-
-# ---- what training minimises, and the rule of the gradient step
 
 
 def mse_and_ssim(completed: Tensor, right: Tensor) -> Tensor:
@@ -39,7 +37,7 @@ def mse_and_ssim(completed: Tensor, right: Tensor) -> Tensor:
 
 
 # whatever training minimises, the validation loss is the mean squared error
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+LOSSES: dict[str, Loss] = {
     "mse": F.mse_loss,
     "l1": F.l1_loss,
     "huber": partial(F.huber_loss, delta=0.1),  # quadratic up to a tenth of the grey range
@@ -63,13 +61,10 @@ def build_optimizer(config: RunConfig, weights: Iterable[Tensor]) -> torch.optim
             return torch.optim.SGD(weights, **common, momentum=config.momentum, fused=True)
 
 
-# ---- an epoch
-
-
 def train_epoch(
     model: nn.Module,
     pairs: Iterable[tuple[Tensor, Tensor]],
-    loss_function: Callable[[Tensor, Tensor], Tensor],
+    loss_function: Loss,
     optimizer: torch.optim.Optimizer,
     after_step: Callable[[], None] = lambda: None,
 ) -> float:
@@ -139,8 +134,8 @@ class Trainer:
             self.optimizer, config.learning_rate, total_steps=steps, cycle_momentum=False
         )
 
-    def _loss_function(self) -> Callable[[Tensor, Tensor], Tensor]:
-        """Return the forward pass and its loss, in the precision and the form of the settings."""
+    def _loss_function(self) -> Loss:
+        """Return the forward pass and its loss, in the settings' precision and form."""
         function = partial(self.model.loss, criterion=LOSSES[self.config.loss])
         if self.config.precision == "bfloat16":
             function = torch.autocast(self.device.type, torch.bfloat16)(function)
@@ -224,9 +219,6 @@ def _average(averages: list[Tensor], weights: list[Tensor], count: Tensor, decay
     get_ema_multi_avg_fn(decay)(averages, weights, count)
 
 
-# ---- a run
-
-
 def fit(
     config: RunConfig,
     dataset: Dataset | None = None,
@@ -237,13 +229,8 @@ def fit(
     """Train as ``config`` says, score the test set once, and return the finished run.
 
     A finished run of the same configuration is returned as it is; an unfinished one goes on after
-    its last whole epoch.
-
-    Args:
-        config: what to do.
-        dataset: the images; loaded if not given.
-        runs_dir: where run directories lie; :func:`runs.default_runs_dir` if not given.
-        quiet: print nothing; otherwise a line for each epoch.
+    its last whole epoch. The images are loaded if no ``dataset`` is given; run directories lie in
+    ``runs_dir``, or where ``HALFGEN_RUNS`` says. Unless ``quiet``, each epoch prints a line.
 
     Raises:
         TrainingError: if a loss is not finite.
