@@ -19,20 +19,22 @@ from .data import DataError
 from .files import project_root
 from .settings import complaints
 
-# name -> what a command does, the options that it takes by their names, and the parser's settings
-COMMANDS: dict[str, tuple[Callable[..., None], list[Any], dict[str, Any]]] = {}
+Option = tuple[tuple[str, ...], dict[str, Any]]  # names and settings, for argparse
+
+# name -> what a command does, its options, and its parser's settings
+COMMANDS: dict[str, tuple[Callable[..., None], tuple[Option, ...], dict[str, Any]]] = {}
 
 
-def option(*names: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+def option(*names: str, **settings: Any) -> Option:
     """Return an option as argparse's ``add_argument`` takes it."""
     return names, settings
 
 
-def command(*options: Any, **settings: Any) -> Callable[[Callable], Callable]:
+def command(*options: Option, **settings: Any) -> Callable[[Callable], Callable]:
     """Make a function a command of its name: its docstring is the help, its arguments options."""
 
     def register(function: Callable) -> Callable:
-        COMMANDS[function.__name__] = function, list(options), settings
+        COMMANDS[function.__name__] = function, options, settings
         return function
 
     return register
@@ -43,13 +45,13 @@ def main(argv: list[str] | None = None) -> int:
     parser = _parser()
     arguments, rest = parser.parse_known_args(argv)
     given = vars(arguments)
-    name, run = given.pop("command"), given.pop("run")
+    name = given.pop("command")
     if name in ("report", "bench"):
         given["rest"] = rest
     elif rest:
         parser.error(f"unknown arguments: {' '.join(rest)}")
     try:
-        run(**given)
+        COMMANDS[name][0](**given)
     except (ValueError, DataError, OSError, RuntimeError, ImportError) as error:
         message = "\n".join(complaints(error)) if isinstance(error, ValidationError) else error
         print(f"halfgen {name}: {message}", file=sys.stderr)
@@ -67,11 +69,10 @@ def _parser() -> argparse.ArgumentParser:
         own = commands.add_parser(name, help=run.__doc__.partition("\n")[0], **settings)
         for names, how in options:
             own.add_argument(*names, **how)
-        own.set_defaults(run=run)
     return parser
 
 
-def _setting(name: str) -> tuple[tuple[str, ...], dict[str, Any]]:
+def _setting(name: str) -> Option:
     """Return the option of a run's setting, which is None if it is not given."""
     field = RunConfig.model_fields[name]
     flag, how = f"--{name.replace('_', '-')}", {"help": field.description}
