@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,8 +12,9 @@ from torch import Tensor
 
 from halfgen_lib.config import RunConfig
 from halfgen_lib.data import Images, batches, halves, to_unit
-from halfgen_lib.models import build_model, cae
+from halfgen_lib.models import build_model
 from halfgen_lib.models.cae import ConvAutoencoder
+from halfgen_lib.models.side_by_side import side_by_side
 from halfgen_lib.training import LOSSES, build_optimizer, train_epoch
 
 from .machine import seconds_of, spread
@@ -68,8 +68,7 @@ def cost_of_pixels(
         pairs = list(
             zip(*(_enlarge(half, scale).split(batch_size) for half in (left, right)), strict=True)
         )
-        with _half_shape(*pairs[0][0].shape[2:]):
-            model = build_model("cae", {}).to(device)
+        model = side_by_side(ConvAutoencoder(shape=pairs[0][0].shape[1:])).to(device)
         work = count_work(model, pairs[0][0][:1])
         train = default_epoch(model)
         seconds = seconds_of(partial(train, pairs), device, REPEATS)
@@ -103,14 +102,3 @@ def _shuffled_epoch(train: Callable[[Pairs], float], images: Images, batch_size:
 def _enlarge(half: Tensor, scale: int) -> Tensor:
     """Return halves (N, 1, H, W) as (N, 1, scale * H, scale * W), every pixel repeated."""
     return half.repeat_interleave(scale, dim=2).repeat_interleave(scale, dim=3)
-
-
-@contextmanager
-def _half_shape(height: int, width: int) -> Iterator[None]:
-    """Let a network be built for other halves than 28x14, which no user needs."""
-    before = cae.HALF_SHAPE
-    cae.HALF_SHAPE = (1, height, width)
-    try:
-        yield
-    finally:
-        cae.HALF_SHAPE = before

@@ -71,5 +71,10 @@ def model_settings(name: str, given: dict) -> Settings:
 
 
 def build_model(name: str, given: dict) -> Completer:
-    """Return a new model with weights drawn from torch's global generator."""
-    return model_class(name)(model_settings(name, given))
+    """Return a new model with weights drawn from torch's global generator.
+
+    On a CPU its convolutions work as :mod:`side_by_side` tells, where they can.
+    """
+    from .side_by_side import side_by_side
+
+    return side_by_side(model_class(name)(model_settings(name, given)))

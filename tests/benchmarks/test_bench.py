@@ -21,7 +21,7 @@ from halfgen_lib.data import batches, load, split
 from halfgen_lib.figures import bench as tables
 from halfgen_lib.files import project_root, read_json, write_json
 from halfgen_lib.models import build_model
-from halfgen_lib.models.cae import conv_output_size, same_padding
+from halfgen_lib.models.padding import conv_output_size, same_padding
 from halfgen_lib.training import LOSSES, Trainer, build_optimizer, train_epoch
 
 CPU = torch.device("cpu")
