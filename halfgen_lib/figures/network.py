@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from ..models.base import LayerRow, stages
+from ..models.base import Completer
+from ..models.layers import layer_table, stages
 from .style import BLUE, ORANGE, canvas
 
 
-def architecture(layers: Sequence[LayerRow]) -> Figure:
-    """Draw a network's maps as boxes: height as the map, depth as the channels.
-
-    Args:
-        layers: the network's, as :meth:`Completer.layer_table` lists them.
-    """
+def architecture(model: Completer) -> Figure:
+    """Draw a network's maps as boxes: height as the map, depth as the channels."""
     figure, axes = canvas(2.6)
     x = 0.0
-    for name, shape in stages(layers):
+    for name, shape in stages(layer_table(model)):
         if len(shape) == 3:
             channels, height, width = shape
             depth, label = channels**0.6 / 2, f"{channels} × {height} × {width}"

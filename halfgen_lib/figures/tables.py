@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..data import CLASS_NAMES
-from ..models.base import LayerRow
+from ..models.base import Completer
+from ..models.layers import layer_table
 
 Row = dict[str, str]
 Methods = Mapping[str, Mapping[str, Any]]  # name -> a row of the analysis ``generative``
@@ -25,7 +26,7 @@ def drawing(methods: Methods) -> Methods:
     return {name: row for name, row in methods.items() if row["draws"] > 1}
 
 
-def layer_rows(layers: Iterable[LayerRow]) -> list[Row]:
+def layer_rows(model: Completer) -> list[Row]:
     """Return the layer table of a network."""
     return [
         {
@@ -34,7 +35,7 @@ def layer_rows(layers: Iterable[LayerRow]) -> list[Row]:
             "output shape": " × ".join(map(str, layer.output_shape)),
             "parameters": f"{layer.parameters:,}",
         }
-        for layer in layers
+        for layer in layer_table(model)
     ]
 
 

@@ -1,10 +1,7 @@
 """What every network that completes images has in common."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -13,6 +10,7 @@ from torch import Tensor, nn
 from ..settings import Settings
 
 HALF_SHAPE = (1, 28, 14)
+Criterion = Callable[[Tensor, Tensor], Tensor]  # completed and true right halves -> a scalar
 
 
 def check_left(left: Tensor) -> None:
@@ -38,64 +36,22 @@ def check_left(left: Tensor) -> None:
         )
 
 
-@dataclass(frozen=True)
-class LayerRow:
-    """One line of a layer table: what the layer is, its output shape (without N), parameters."""
-
-    kind: str
-    details: str
-    output_shape: tuple[int, ...]
-    parameters: int
-
-
-def layer_row(layer: nn.Module, output: Tensor) -> LayerRow:
-    """Return the line of a layer table for ``layer``, which gave ``output`` (N, ...)."""
-    kind, details = type(layer).__name__, ""
-    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-        kind = "convolution" if isinstance(layer, nn.Conv2d) else "transposed convolution"
-        details = f"{layer.kernel_size[0]} × {layer.kernel_size[1]}, stride {layer.stride[0]}"
-    elif isinstance(layer, nn.Linear):
-        kind = "fully connected"
-    elif isinstance(layer, nn.LeakyReLU):
-        details = f"slope {layer.negative_slope:g}"
-    elif isinstance(layer, nn.BatchNorm2d):
-        kind = "batch normalisation"
-    elif isinstance(layer, nn.Flatten | nn.Unflatten):
-        kind = "reshape"
-    return LayerRow(
-        kind, details, tuple(output.shape[1:]), sum(p.numel() for p in layer.parameters())
-    )
-
-
-def stages(rows: list[LayerRow]) -> list[tuple[str, tuple[int, ...]]]:
-    """Return the kind and output shape of each layer that changes the shape, the input first."""
-    found = [("left half", HALF_SHAPE)]
-    for row in rows:
-        if row.output_shape != found[-1][1]:
-            found.append((row.kind, row.output_shape))
-    return found
-
-
 class Completer(nn.Module):
     """A network from left halves (N, 1, 28, 14) to right halves (N, 1, 28, 14), both in [0, 1]."""
 
     Settings: ClassVar[type[Settings]]
 
-    def loss(
-        self, left: Tensor, right: Tensor, criterion: Callable[[Tensor, Tensor], Tensor]
-    ) -> Tensor:
+    def loss(self, left: Tensor, right: Tensor, criterion: Criterion) -> Tensor:
         """Complete a batch and return what its gradient step lowers.
 
         Args:
             left, right: (B, 1, 28, 14) in [0, 1].
-            criterion: a loss between completed and true right halves, for the models that can
-                be trained with any; the others bring their own.
+            criterion: for the models that can be trained with any; the others bring their own.
 
         Returns:
             A scalar, the mean over the batch.
         """
-        completed = self(left)
-        return criterion(completed, right)
+        return criterion(self(left), right)
 
     @torch.inference_mode()
     def predict(self, left: Tensor, *, batch_size: int = 2000) -> Tensor:
@@ -112,16 +68,14 @@ class Completer(nn.Module):
             TypeError, ValueError: as :func:`check_left`.
         """
         check_left(left)
-        with self._evaluating() as weight:
-            parts = [
-                self(part.to(weight.device, weight.dtype)).to(left)
-                for part in left.split(batch_size)
-                if len(part)
-            ]
-        return torch.cat(parts) if parts else torch.empty_like(left)
+        if not len(left):
+            return torch.empty_like(left)
+        with self.evaluating() as weight:
+            parts = (part.to(weight.device, weight.dtype) for part in left.split(batch_size))
+            return torch.cat([self(part).to(left) for part in parts])
 
     @contextmanager
-    def _evaluating(self) -> Iterator[Tensor]:
+    def evaluating(self) -> Iterator[Tensor]:
         """Hold the network in evaluation mode; give a weight, to see device and type."""
         was_training = self.training
         self.eval()
@@ -133,23 +87,6 @@ class Completer(nn.Module):
     def parameter_count(self) -> int:
         """Return the number of trainable numbers."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
-
-    @torch.no_grad()
-    def layer_table(self) -> list[LayerRow]:
-        """Return the leaf layers in the order in which one left half passes them."""
-        rows: list[LayerRow] = []
-        leaves = [m for m in self.modules() if not any(m.children())]
-        handles = [
-            leaf.register_forward_hook(lambda m, _, output: rows.append(layer_row(m, output)))
-            for leaf in leaves
-        ]
-        try:
-            with self._evaluating() as weight:
-                self(torch.zeros(1, *HALF_SHAPE, device=weight.device))
-        finally:
-            for handle in handles:
-                handle.remove()
-        return rows
 
 
 class Sampler(Completer):
@@ -190,10 +127,9 @@ class Sampler(Completer):
         """Draw right halves with the network in evaluation mode.
 
         Args:
-            left: (N, 1, 28, 14), floating point in [0, 1]; N may be 0.
+            left, batch_size: as in :meth:`predict`.
             n: draws of each, at least 1.
             generator: on the CPU; the same state gives the same draws.
-            batch_size: images at a time, to bound memory.
 
         Returns:
             (n, N, 1, 28, 14) in [0, 1], on the device of ``left``.
@@ -206,7 +142,7 @@ class Sampler(Completer):
             raise ValueError(f"n is {n}, allowed: 1 draw or more")
         if not len(left):
             return left.new_empty(n, *left.shape)
-        with self._evaluating() as weight:
+        with self.evaluating() as weight:
             parts = [part.to(weight.device, weight.dtype) for part in left.split(batch_size)]
             draws = [torch.cat([self.draw(p, generator).to(left) for p in parts]) for _ in range(n)]
         return torch.stack(draws)

@@ -100,7 +100,7 @@ class CVAECompleter(Sampler):
         Returns:
             (N,) in nats an image (its right half's 392 pixels).
         """
-        with self._evaluating() as weight:
+        with self.evaluating() as weight:
             left, right = (half.to(weight.device, weight.dtype) for half in (left, right))
             prior, posterior = self._prior(left), self._posterior(left, right)
             terms = []

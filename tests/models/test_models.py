@@ -9,8 +9,9 @@ from torch import nn
 
 from halfgen_lib import models
 from halfgen_lib.models import build_model, model_settings
-from halfgen_lib.models.base import check_left, stages
+from halfgen_lib.models.base import check_left
 from halfgen_lib.models.cae import ConvAutoencoder, encoder_shapes
+from halfgen_lib.models.layers import layer_table, stages
 from halfgen_lib.models.padding import (
     PaddedConv2d,
     PaddedConvTranspose2d,
@@ -141,7 +142,7 @@ def test_the_default_slope_is_not_affine(generator):
 
 def test_layer_table_is_read_off_the_network():
     model = build_model("cae", {})
-    rows = model.layer_table()
+    rows = layer_table(model)
     assert sum(row.parameters for row in rows) == model.parameter_count()
     assert rows[-1].output_shape == (1, 28, 14)
     shapes = [shape for _, shape in stages(rows)]
