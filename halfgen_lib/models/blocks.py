@@ -25,7 +25,10 @@ GROUPS = 4  # of channels that are normalised together; every width is a multipl
 Width = Annotated[int, Field(ge=GROUPS, le=1024, multiple_of=GROUPS)]
 Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=4)]
 Blocks = Annotated[int, Field(ge=1, le=8)]
-Patch = Literal[1, 2]
+Patch = Annotated[
+    Literal[1, 2],
+    Field(description="the network's pixels have so many of the picture's a side"),
+]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Norm = Literal["group", "batch"]
 # A group's normalisation is each image's own and takes its brightness and contrast away; a batch's
@@ -96,25 +99,24 @@ class UNet(nn.Module):
     Two channels of coordinates are added to the input: where a pixel lies matters here.
 
     Args:
-        inputs, outputs: channels of (28, 14) maps.
+        inputs: channels of (28, 14) maps.
         widths: channels of each level; every level but the first has half the height and width.
-        blocks: residual blocks of a level, on the way down and on the way up.
         patch: the picture is cut into squares of so many pixels a side, whose pixels become
             channels; all work is done at this lower resolution.
         dropout: as in :class:`ResidualBlock`.
         embedding: length of the vector that modulates every block; 0: none.
+        blocks: residual blocks of a level, on the way down and on the way up.
         norm: of every block, a name in ``NORMS``.
     """
 
     def __init__(
         self,
         inputs: int,
-        outputs: int,
         widths: Sequence[int],
-        blocks: int = 1,
         patch: int = 1,
         dropout: float = 0.0,
         embedding: int = 0,
+        blocks: int = 1,
         norm: Norm = "group",
     ):
         super().__init__()
@@ -139,13 +141,13 @@ class UNet(nn.Module):
         self.last = nn.Sequential(
             NORMS[norm](widths[0]),
             nn.SiLU(),
-            nn.Conv2d(widths[0], outputs * patch**2, 3, padding=1),
+            nn.Conv2d(widths[0], patch**2, 3, padding=1),
             nn.PixelShuffle(patch),
         )
         self.to(memory_format=torch.channels_last)  # faster, on a CPU too
 
     def forward(self, x: Tensor, embedded: Tensor | None = None) -> Tensor:
-        """Map (N, inputs, 28, 14) to (N, outputs, 28, 14)."""
+        """Map (N, inputs, 28, 14) to (N, 1, 28, 14)."""
         x = self.first(torch.cat((self.cut(x), self.place.expand(len(x), -1, -1, -1)), dim=1))
         skips = []
         for number, blocks in enumerate(self.down):

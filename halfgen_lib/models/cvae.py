@@ -10,7 +10,6 @@ Levine, "Simple and effective VAE training with calibrated decoders", 2021).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Annotated
 
 import torch
@@ -18,14 +17,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from .. import settings
-from .base import Sampler
+from .base import Criterion, Sampler
 from .blocks import Encoder, Patch, Share, UNet, Widths
 
 
 class CVAESettings(settings.Settings):
     """The size of the three networks, and how the code is brought into use."""
 
-    patch: Patch = Field(2, description="the network's pixels have so many of the picture's a side")
+    patch: Patch = 2
     widths: Widths = Field((24, 48, 96), description="channels of each level of the generation")
     encoder_widths: Widths = Field((16, 32, 64), description="of the prior and the recognition")
     latent_dim: Annotated[int, Field(ge=1, le=1024)] = 32
@@ -46,20 +45,11 @@ class CVAECompleter(Sampler):
         code = 2 * config.latent_dim  # means and logarithms of the scales
         self.prior = Encoder(1, config.encoder_widths, code, config.patch)
         self.recognition = Encoder(2, config.encoder_widths, code, config.patch)
-        self.generation = UNet(
-            1,
-            1,
-            config.widths,
-            patch=config.patch,
-            dropout=config.dropout,
-            embedding=config.latent_dim,
-        )
+        self.generation = UNet(1, config.widths, config.patch, config.dropout, config.latent_dim)
         self.log_sigma = nn.Parameter(torch.tensor(-1.0))
         self.register_buffer("steps_taken", torch.zeros(()))
 
-    def loss(
-        self, left: Tensor, right: Tensor, criterion: Callable[[Tensor, Tensor], Tensor]
-    ) -> Tensor:
+    def loss(self, left: Tensor, right: Tensor, criterion: Criterion) -> Tensor:
         """Return the negative evidence lower bound, in nats a pixel.
 
         -log p(y | x, z) + w KL(q(z | x, y) || p(z | x)), with z drawn from q; the weight w rises

@@ -12,7 +12,6 @@ the same network gives the mean in one step.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -21,7 +20,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from .. import settings
-from .base import Sampler
+from .base import Criterion, Sampler
 from .blocks import Blocks, Patch, Share, UNet, Widths
 
 Factor = Annotated[float, Field(gt=0, le=10)]
@@ -34,7 +33,7 @@ class FlowSettings(settings.Settings):
 
     widths: Widths = Field((24, 48, 96), description="channels of each level")
     blocks: Blocks = Field(1, description="residual blocks of a level")
-    patch: Patch = Field(2, description="the network's pixels have so many of the picture's a side")
+    patch: Patch = 2
     dropout: Share = 0.05
     embedding: Annotated[int, Field(ge=8, le=1024, multiple_of=8)] = Field(
         64, description="length of the vector that tells the time"
@@ -59,15 +58,8 @@ class FlowCompleter(Sampler):
             nn.SiLU(),
             nn.Linear(config.embedding, config.embedding),
         )
-        self.network = UNet(
-            self.inputs,
-            1,
-            config.widths,
-            config.blocks,
-            config.patch,
-            config.dropout,
-            embedding=config.embedding,
-        )
+        size = config.widths, config.patch, config.dropout, config.embedding
+        self.network = UNet(self.inputs, *size, config.blocks)
 
     def velocity(self, x: Tensor, time: Tensor, known: Tensor) -> Tensor:
         """Return v(x, t, left): (B, 1, 28, 14).
@@ -110,9 +102,7 @@ class FlowCompleter(Sampler):
             x = x + step * slope
         return x
 
-    def loss(
-        self, left: Tensor, right: Tensor, criterion: Callable[[Tensor, Tensor], Tensor]
-    ) -> Tensor:
+    def loss(self, left: Tensor, right: Tensor, criterion: Criterion) -> Tensor:
         """Return the mean squared error of the velocity at random times on random paths."""
         return F.mse_loss(*self.on_a_path(2 * right.flip(-1) - 1, 2 * left - 1))
 

@@ -11,7 +11,6 @@ GAN for posterior sampling in image recovery problems", 2023.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Annotated
 
 import torch
@@ -21,14 +20,14 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from .. import settings
-from .base import Sampler
+from .base import Criterion, Sampler
 from .blocks import Patch, Share, UNet, Widths
 
 
 class GANSettings(settings.Settings):
     """The size of both networks, and the weight of the judgement."""
 
-    patch: Patch = Field(2, description="the network's pixels have so many of the picture's a side")
+    patch: Patch = 2
     widths: Widths = Field((16, 32, 64), description="channels of each level of the generator")
     judge_widths: Widths = Field((16, 32, 64), description="of the discriminator's layers")
     latent_dim: Annotated[int, Field(ge=1, le=1024)] = Field(32, description="of the noise")
@@ -47,14 +46,7 @@ class GANCompleter(Sampler):
         super().__init__()
         self.config = config = config or GANSettings()
         # the noise comes twice: as a vector for the whole and as a map for the details
-        self.generator = UNet(
-            2,
-            1,
-            config.widths,
-            patch=config.patch,
-            dropout=config.dropout,
-            embedding=config.latent_dim,
-        )
+        self.generator = UNet(2, config.widths, config.patch, config.dropout, config.latent_dim)
         layers: list[nn.Module] = []
         for a, b in zip((1, *config.judge_widths), config.judge_widths, strict=False):
             layers += [spectral_norm(nn.Conv2d(a, b, 4, 2, padding=1)), nn.LeakyReLU(0.2)]
@@ -62,9 +54,7 @@ class GANCompleter(Sampler):
         layers.append(spectral_norm(last))
         self.judge = nn.Sequential(*layers)
 
-    def loss(
-        self, left: Tensor, right: Tensor, criterion: Callable[[Tensor, Tensor], Tensor]
-    ) -> Tensor:
+    def loss(self, left: Tensor, right: Tensor, criterion: Criterion) -> Tensor:
         """Return the sum of the generator's and the discriminator's losses.
 
         Each network sees only its own: the generator is judged with the discriminator's weights

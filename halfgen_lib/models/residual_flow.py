@@ -10,7 +10,6 @@ modeling", 2025, draw residuals of a mean; that they are divided by a learned sp
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -18,6 +17,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from .base import Criterion
 from .blocks import UNet, Widths
 from .flow import Factor, FlowCompleter, FlowSettings
 from .unet import AdditiveUNet
@@ -48,8 +48,8 @@ class ResidualFlowCompleter(FlowCompleter):
     def __init__(self, config: ResidualFlowSettings | None = None):
         config = config or ResidualFlowSettings()
         super().__init__(config)
-        self.mean = AdditiveUNet(config.mean_widths, 1, 1, 0.0, norm="batch")
-        self.deviation = UNet(2, 1, config.spread_widths, 1, config.patch)
+        self.mean = AdditiveUNet(config.mean_widths, 1, 0.0, 1, norm="batch")
+        self.deviation = UNet(2, config.spread_widths, config.patch)
 
     def expect(self, left: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return mean, mean deviation, and what the velocity is told: (B, 1 or 3, 28, 14).
@@ -63,9 +63,7 @@ class ResidualFlowCompleter(FlowCompleter):
         spread = self._spread(deviation.detach())
         return mean, deviation, torch.cat((seen, spread / TYPICAL - 1), dim=1)
 
-    def loss(
-        self, left: Tensor, right: Tensor, criterion: Callable[[Tensor, Tensor], Tensor]
-    ) -> Tensor:
+    def loss(self, left: Tensor, right: Tensor, criterion: Criterion) -> Tensor:
         """Return the sum of the three networks' losses.
 
         The squared errors of mean and mean deviation; and of the velocity of z, weighted by the

@@ -17,6 +17,7 @@ from .base import HALF_SHAPE, Completer
 from .blocks import NORMS, Blocks, Norm, Patch, ResidualBlock, Share, UNet, Widths
 
 Skips = Literal["concatenated", "added"]
+VECTOR = 256  # numbers that stand for the whole picture
 
 
 class UNetSettings(settings.Settings):
@@ -26,7 +27,7 @@ class UNetSettings(settings.Settings):
 
     widths: Widths = Field((32, 64, 128), description="channels of each level")
     blocks: Blocks = Field(1, description="residual blocks of a level")
-    patch: Patch = Field(2, description="the network's pixels have so many of the picture's a side")
+    patch: Patch = 2
     dropout: Share = 0.05
     norm: Norm = Field("group", description="what a channel is normalised over")
     skips: Skips = Field("concatenated", description="how they join the way up")
@@ -43,24 +44,10 @@ class AdditiveUNet(nn.Module):
     (He et al. 2016). ``blocks.UNet`` is the network with concatenated skips.
 
     Args:
-        widths: channels of each level; every level but the first has half the height and width.
-        blocks: residual blocks of a level, on the way down and on the way up.
-        patch: the picture is cut into squares of so many pixels a side, whose pixels become
-            channels; all work is done at this lower resolution.
-        dropout: as in :class:`ResidualBlock`.
-        norm: a name in ``NORMS``.
-        vector: length of the vector that stands for the whole picture.
+        widths, patch, dropout, blocks, norm: as in ``blocks.UNet``.
     """
 
-    def __init__(
-        self,
-        widths: Sequence[int],
-        blocks: int,
-        patch: int,
-        dropout: float,
-        norm: Norm,
-        vector: int = 256,
-    ):
+    def __init__(self, widths: Sequence[int], patch: int, dropout: float, blocks: int, norm: Norm):
         super().__init__()
 
         def level(width: int) -> nn.Sequential:
@@ -83,9 +70,9 @@ class AdditiveUNet(nn.Module):
         self.whole = nn.Sequential(
             *activated(widths[-1]),
             nn.Flatten(),
-            nn.Linear(math.prod(lowest), vector),
+            nn.Linear(math.prod(lowest), VECTOR),
             nn.SiLU(),
-            nn.Linear(vector, math.prod(lowest)),
+            nn.Linear(VECTOR, math.prod(lowest)),
             nn.Unflatten(1, lowest),
         )
         self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in steps)
@@ -125,11 +112,11 @@ class UNetCompleter(Completer):
     def __init__(self, config: UNetSettings | None = None):
         super().__init__()
         self.config = config = config or UNetSettings()
-        shape = (config.widths, config.blocks, config.patch, config.dropout)
+        size = (config.widths, config.patch, config.dropout)
         if config.skips == "added":
-            self.network: nn.Module = AdditiveUNet(*shape, norm=config.norm)
+            self.network: nn.Module = AdditiveUNet(*size, config.blocks, config.norm)
         else:
-            self.network = UNet(1, 1, *shape, norm=config.norm)
+            self.network = UNet(1, *size, blocks=config.blocks, norm=config.norm)
 
     def forward(self, left: Tensor) -> Tensor:
         """Complete a batch: (N, 1, 28, 14) in [0, 1] to (N, 1, 28, 14) in [0, 1]."""
