@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ..data import CLASS_NAMES, Dataset, Images, to_unit
-from ..evaluation import Interval, bootstrap, halves_mse, mse_per_image
+from ..evaluation import Interval, bootstrap, halves_mse, intervals, mse_per_image
 from ..models.base import HALF_SHAPE
 from ..runs import Run
-from .neighbours import nearest_rms
+from .distances import nearest_rms
 
 # Training images that readers of the data set report as mislabelled or badly cut:
 # https://github.com/zalandoresearch/fashion-mnist/issues/166, the instances that it shows
@@ -20,12 +20,7 @@ REPORTED_MISLABELLED = (16691, 28264, 33982, 40513, 42018, 45592)
 
 
 def class_intervals(values: np.ndarray, labels: np.ndarray) -> dict[str, Interval]:
-    """Return the bootstrap interval of the mean of each class that has images, by its name.
-
-    Args:
-        values: (N,) a score of each image.
-        labels: (N,) class numbers.
-    """
+    """Return the interval of each class's mean of the scores (N,), by the class's name."""
     return {
         name: bootstrap(values[labels == number])
         for number, name in enumerate(CLASS_NAMES)
@@ -36,18 +31,18 @@ def class_intervals(values: np.ndarray, labels: np.ndarray) -> dict[str, Interva
 def audit_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     """Look for copies of test images among the training images, and for mislabelled ones.
 
-    Returns:
-        ``exact``: test images with a byte-identical training image; ``quantiles`` of the distance
-        to the nearest training image; ``near`` and ``far``: the error of the tenth of the test
-        images with the nearest and the farthest twin, in all and with the class taken out
-        (error less the mean of the image's class); ``reported``: the error of training images
-        that are reported as mislabelled, beside the mean of the class that they are labelled.
+    ``exact`` counts test images with an identical training image, ``quantiles`` are of the distance
+    to the nearest one. ``near`` and ``far``: the error of the tenth of the test images with the
+    nearest and the farthest twin, in all and less the mean of the image's class. ``reported``: the
+    error of training images that are reported as mislabelled, beside their labelled class's mean.
     """
     distance = nearest_rms(*(to_unit(part.images) for part in (dataset.test, dataset.train)))
     mse, labels = run.scores["mse"].astype(np.float64), dataset.test.labels.numpy()
     class_mean = np.array([mse[labels == c].mean() for c in range(len(CLASS_NAMES))])
+    less = mse - class_mean[labels]
     low, high = np.quantile(distance, [0.1, 0.9])
     groups = {"near": distance <= low, "far": distance >= high}
+    twins = {n: intervals({"mse": mse[g], "less_class_mean": less[g]}) for n, g in groups.items()}
     quantiles = {str(q): float(np.quantile(distance, q)) for q in (0, 0.01, 0.1, 0.5, 0.9, 1)}
     known = [i for i in REPORTED_MISLABELLED if i < len(dataset.train)]
     chosen = dataset.train.select(torch.tensor(known, dtype=torch.int64))
@@ -56,13 +51,7 @@ def audit_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
         "run_id": run.run_id,
         "exact": int((distance == 0).sum()),
         "quantiles": quantiles,
-        **{
-            name: {
-                "mse": bootstrap(mse[group]),
-                "less_class_mean": bootstrap((mse - class_mean[labels])[group]),
-            }
-            for name, group in groups.items()
-        },
+        **twins,
         "reported": [
             {"image": i, "label": CLASS_NAMES[c], "mse": float(e), "class_mean": class_mean[c]}
             for i, c, e in zip(known, chosen.labels.tolist(), errors, strict=True)
@@ -76,11 +65,7 @@ def audit_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
 def mirror_error(left: Tensor, right: Tensor) -> Tensor:
     """Return the mean squared error of the mirrored left half as a guess of the right one.
 
-    Args:
-        left, right: (N, 1, 28, 14) in [0, 1].
-
-    Returns:
-        (N,) in [0, 1]; 0 for an image that is its own mirror image.
+    Of halves (N, 1, 28, 14) in [0, 1]: (N,) in [0, 1], 0 for an image that is its own mirror image.
     """
     return mse_per_image(left.flip(3), right)
 
@@ -93,26 +78,17 @@ def class_means(images: Tensor, labels: Tensor) -> Tensor:
 def faces_as_its_class(images: Tensor, labels: Tensor, means: Tensor) -> Tensor:
     """Tell of each image whether it is nearer to its class's mean than its mirror image is.
 
-    Args:
-        images: (N, 1, 28, 28) in [0, 1].
-        labels: (N,) class numbers.
-        means: (10, 1, 28, 28), as :func:`class_means`.
-
-    Returns:
-        (N,) bool. The share that is true is near 1/2 where a class has no common facing, and near
-        1 where all its images face one way.
+    Of images (N, 1, 28, 28) in [0, 1] and :func:`class_means`: (N,) bool. The share that is true is
+    near 1/2 where a class has no common facing, and near 1 where all its images face one way.
     """
     return mse_per_image(images, means[labels]) < mse_per_image(images.flip(3), means[labels])
 
 
 def facing_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
-    """Compare a run's error on the test set, on the mirrored test set, and by facing.
+    """Compare a run's error on the ``test`` set, on the ``mirrored`` test set, and ``by_facing``.
 
-    Returns:
-        ``test`` and ``mirrored``: the error over all images and for each class, with intervals;
-        ``by_facing``: for each class the error of images that face ``with`` and ``against`` it,
-        see :func:`faces_as_its_class` (None where there are fewer than two), and the ``share``
-        that faces with it.
+    The latter has for each class the error of images that face ``with`` and ``against`` it, see
+    :func:`faces_as_its_class` (None where there are fewer than two), and the ``share`` with it.
     """
     test, labels = dataset.test, dataset.test.labels.numpy()
     means = class_means(to_unit(dataset.train.images), dataset.train.labels)
@@ -124,9 +100,8 @@ def facing_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     for number, name in enumerate(CLASS_NAMES):
         own = labels == number
         groups = {"with": mse[own & facing], "against": mse[own & ~facing]}
-        by_facing[name] = {
-            key: bootstrap(values) if len(values) > 1 else None for key, values in groups.items()
-        } | {"share": float(facing[own].mean())}
+        sides = {side: bootstrap(v) if len(v) > 1 else None for side, v in groups.items()}
+        by_facing[name] = sides | {"share": float(facing[own].mean())}
     return {
         "run_id": run.run_id,
         "test": class_intervals(mse, labels) | {"all": bootstrap(mse)},
@@ -142,8 +117,8 @@ def facing_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
 def affine_probe(model: nn.Module) -> tuple[Tensor, Tensor]:
     """Return A (392, 392) and b (392,) with logit(model(x)) = A x + b if the model is affine.
 
-    The network is probed, not read: b is its answer to black, and the columns of A are its
-    answers to single white pixels, less b. All in float64 and evaluation mode.
+    The network is probed, not read: b is its answer to black, and the columns of A are its answers
+    to single white pixels, less b. All in float64, which the model is left in, and evaluation mode.
     """
     model = model.double().eval()
     black = torch.zeros(1, *HALF_SHAPE, dtype=torch.float64)
@@ -159,27 +134,20 @@ def erratum_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
 
     The seed's public code writes ``nn.LeakyReLU(True)``; the first argument is the slope. With
     slope 1 every layer before the sigmoid is affine, and so is the whole: a matrix that passes
-    through the latent code, hence of a rank no larger than that.
-
-    Returns:
-        ``affine_error``: the largest difference, over the test set, between the network's pixels
-        and sigmoid(A x + b); ``singular_values`` of A; and what the run reached.
+    through the latent code, hence of a rank no larger than that. ``affine_error`` is the largest
+    difference, over the test set, between the network's pixels and sigmoid(A x + b).
     """
     model = run.model()
     matrix, bias = affine_probe(model)
-    left, _ = dataset.test.halves(run.config.given)
-    affine = torch.sigmoid(left.double().flatten(1) @ matrix.T + bias)
-    error = max(
-        (model(part.double()).flatten(1) - guess).abs().max().item()
-        for part, guess in zip(left.split(2000), affine.split(2000), strict=True)
-    )
+    left = dataset.test.halves(run.config.given)[0].double()
+    affine = torch.sigmoid(left.flatten(1) @ matrix.T + bias)
     values = torch.linalg.svdvals(matrix)
     settings = run.config.identity()["model_settings"]
     return {
         "run_id": run.run_id,
         "negative_slope": settings["negative_slope"],
         "latent_dim": settings["latent_dim"],
-        "affine_error": error,
+        "affine_error": (model.predict(left).flatten(1) - affine).abs().max().item(),
         "singular_values": [float(f"{value:.6g}") for value in values[:128]],
         "rank": int((values > 1e-9 * values[0]).sum()),
         "val_mse": float(run.history["val_loss"].min()),

@@ -1,8 +1,7 @@
 """What simple predictors reach: the yardsticks that a network has to beat.
 
-Each is fitted on training halves, chooses its one hyperparameter (if it has any) from a declared
-grid by its error on validation images, and completes images through the same ``predict`` as a
-network. Halves are in the canonical pose, pixels in [0, 1]; the error is the mean squared one.
+Each is fitted on training halves, chooses its one hyperparameter, if it has any, by the mean
+squared error on validation images, and completes left halves as a network does.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from torch import Tensor
 from ..data import IMAGE_SIZE, Images
 from ..evaluation import mse_per_image
 from ..models.base import HALF_SHAPE, check_left
-from .neighbours import flat_rows, neighbours
+from .distances import flat_rows, neighbours
 
 PIXELS = IMAGE_SIZE**2
 # Matrices of 784 rows gain little from threads, and lose tenfold where other processes are busy.
@@ -30,13 +29,10 @@ single_threaded = threadpool_limits.wrap(limits=1, user_api="blas")
 class Baseline:
     """A predictor of right halves from left halves, fitted in closed form.
 
-    Attributes:
-        title: what tables and figures call it.
-        hyperparameter: the name of what is chosen on validation, if anything is.
-        grid: the values to choose from, ascending.
-        limit: training images -> the largest value that so many allow.
-        value: the one in use: as given, else the lowest until :meth:`choose`, None without a grid.
-        validation_mse: value -> MSE on the validation images; empty before :meth:`choose`.
+    Tables call it ``title``. Its ``hyperparameter``, if it has one, is chosen from the ascending
+    ``grid``, cut to the largest value, ``limit``, that so many training images allow. ``value`` is
+    the one in use: as given, else the lowest until :meth:`choose`, None without a grid;
+    ``validation_mse`` has the error of each value tried.
     """
 
     title: ClassVar[str]
@@ -50,14 +46,9 @@ class Baseline:
         self._values: list[float | None] = []  # of the grid, as the training images allow
 
     def fit(self, left: Tensor, right: Tensor) -> Self:
-        """Fit to training halves and return itself.
+        """Fit to two or more training halves, (N, 1, 28, 14) each, and return itself.
 
-        Args:
-            left, right: (N, 1, 28, 14), floating point in [0, 1], N >= 2.
-
-        Raises:
-            TypeError, ValueError: as :func:`~halfgen_lib.models.base.check_left`; or if the two
-                differ in shape or are too few.
+        Raises TypeError or ValueError for others: :func:`~halfgen_lib.models.base.check_left`.
         """
         check_left(left)
         shapes = tuple(left.shape), tuple(right.shape)
@@ -66,48 +57,33 @@ class Baseline:
         if not bool(((right >= 0) & (right <= 1)).all()):
             raise ValueError("right has values outside [0, 1]")
         self._values = sorted({min(v, self.limit(len(left))) for v in self.grid}) or [None]
-        if self.value is None:
-            self.value = self._values[0]
+        self.value = self._values[0] if self.value is None else self.value
         self._fit(flat_rows(left), flat_rows(right))
         return self
 
     def choose(self, left: Tensor, right: Tensor) -> Self:
-        """Use the value with the lowest error on these validation halves, and return itself.
+        """Use the value with the lowest error on one or more validation halves; return itself.
 
-        They are those of the grid, cut to the ``limit``; of equal errors the smallest wins.
-
-        Args:
-            left, right: as :meth:`fit`, 1 image or more.
-
-        Raises:
-            ValueError: if there are no images, or the two differ in shape.
+        Of equal errors the smallest value wins. Raises ValueError if there are no images.
         """
         if not len(left):
             raise ValueError("no validation images to choose by")
-        errors = [
-            mse_per_image(completed, right).double().mean().item()
-            for completed in self._complete(left, self._values)
-        ]
-        self.validation_mse = dict(zip(self._values, errors, strict=True))
+        completed = zip(self._values, self._complete(left, self._values), strict=True)
+        self.validation_mse = {
+            value: mse_per_image(half, right).double().mean().item() for value, half in completed
+        }
         self.value = min(self._values, key=self.validation_mse.__getitem__)
         return self
 
     def predict(self, left: Tensor) -> Tensor:
-        """Complete left halves as a network does: :meth:`models.base.Completer.predict`.
-
-        Raises:
-            RuntimeError: before :meth:`fit`.
-        """
+        """Complete left halves as :meth:`models.base.Completer.predict`, once fitted."""
         return next(self._complete(left, [self.value]))
 
     def _complete(self, left: Tensor, values: Sequence[float | None]) -> Iterator[Tensor]:
         """Yield, for each value, the completed halves."""
         self._check(left)
-        if not len(left):
-            yield from (torch.empty_like(left) for _ in values)
-            return
         for rows in self._predict(flat_rows(left), values):
-            yield torch.from_numpy(rows.clip(0, 1)).reshape(-1, *HALF_SHAPE).to(left)
+            yield torch.from_numpy(rows.clip(0, 1)).reshape(left.shape).to(left)
 
     def _check(self, left: Tensor) -> None:
         check_left(left)
@@ -181,8 +157,6 @@ class Donor(NearestNeighbours):
         self._check(left)
         if n < 1:
             raise ValueError(f"n is {n}, allowed: 1 or more")
-        if not len(left):
-            return left.new_empty(n, *left.shape)
         k = int(self.value)
         _, nearest = neighbours(flat_rows(left), self._left, k)
         chosen = torch.randint(k, (n, len(left)), generator=generator).numpy()
@@ -191,9 +165,9 @@ class Donor(NearestNeighbours):
 
 
 class Affine(Baseline):
-    """An affine map: right = coefficients · left + intercept.
+    """An affine map: right = coefficients · left + intercept; ``coefficients(value)`` (392, 392).
 
-    The maps below depend on the training images through mean and covariance alone, so that one
+    Those below depend on the training images through mean and covariance alone, so that one
     principal-component analysis of whole images, left pixels first, serves every value.
     """
 
@@ -207,15 +181,10 @@ class Affine(Baseline):
         for value in values:
             yield (left - known) @ self.coefficients(value).T + unknown
 
-    def coefficients(self, value: float) -> np.ndarray:
-        """Return the map's matrix (392, 392), a row a pixel of the right half."""
-        raise NotImplementedError
-
     def _condensed(self) -> tuple[np.ndarray, np.ndarray]:
         """Return at most 784 rows X, Y (M, 392) with the inner products of the centred images.
 
-        Where U S Vᵀ is the images' singular value decomposition these are the rows of S Vᵀ:
-        least squares, penalised or not, cannot tell them from the images.
+        They are S Vᵀ of the images' decomposition U S Vᵀ: least squares cannot tell the two apart.
         """
         rows = self._components.singular_values_[:, None] * self._components.components_
         return tuple(np.split(rows, 2, axis=1))
@@ -238,10 +207,9 @@ class Ridge(Affine):
 class LowRankRidge(Ridge):
     """The affine map of rank at most r that minimises |Y - X B|² + λ |B|².
 
-    The ridge solution B is projected on the leading r principal directions V of its own fitted
-    training outputs, the penalty counted in: with X and Y centred these are the leading
-    eigenvectors of Bᵀ(XᵀX + λI)B = BᵀXᵀY, and the map is B V Vᵀ (Mukherjee and Zhu 2011, reduced
-    rank ridge regression).
+    The ridge solution B is projected on the leading r principal directions V of its fitted training
+    outputs, the penalty counted in: the leading eigenvectors of Bᵀ(XᵀX + λI)B = BᵀXᵀY. The map is
+    B V Vᵀ (Mukherjee and Zhu 2011, reduced rank ridge regression).
     """
 
     rank = 64  # the seed's latent dimension: no affine map through it has a higher rank

@@ -4,82 +4,70 @@ The mean squared error of the best predictor is σ², the variance of the right 
 one, averaged over images and pixels. Nobody knows it; three sights of it:
 
 pairs       images with similar left halves have right halves that differ by this variance and by
-            what the left halves' difference explains: too high. Extrapolated to no difference:
-            far outside what was seen, and in either direction, see :func:`pairs_floor`.
+            what the left halves' difference explains: too high. Extrapolated: in either direction.
 residuals   the same with a network's residuals, which leave less to explain: too high, but less.
 ensemble    one network's error is that of infinitely many plus their disagreement; what is left
             holds all that these networks get wrong together: too high.
 
-The spread of a sampler's draws (:func:`sampling.spread`) is a fourth: of a perfect one it is σ², of
-another it may be lower or higher.
+The spread of a sampler's draws is a fourth: of a perfect one it is σ², of another lower or higher.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..evaluation import bootstrap, intervals
-from .neighbours import flat_rows, neighbours
+from ..evaluation import Predict, bootstrap, intervals
+from .distances import flat_rows, neighbours
 from .sampling import mse_of_means, spread
 
 NEIGHBOURS = 10  # over which the pairs' differences are extrapolated
 Halves = tuple[Tensor, Tensor]
-Predict = Callable[[Tensor], Tensor]
+
+
+def mean_of(networks: Sequence[Predict]) -> Predict:
+    """Return the predictor whose completions are the networks' mean."""
+
+    def predict(left: Tensor) -> Tensor:
+        return sum(predict(left).cpu() for predict in networks) / len(networks)
+
+    return predict
 
 
 def floor_estimates(
     networks: Sequence[Predict], images: Halves, *, train: Halves, validation: Halves
 ) -> dict[str, Any]:
-    """Return every estimate that these networks allow.
+    """Return every estimate of the floor of test ``images`` that these networks allow.
 
-    Args:
-        networks: ``predict`` of point predictors of one kind, trained from different seeds.
-        images: left and right halves of test images.
-        train: of the images that they were trained on; pairs need no other.
-        validation: of images that they were not trained on; for pairs of residuals.
-
-    Returns:
-        ``pairs`` always, ``residuals`` (of the networks' mean) where there is a network,
-        ``ensemble`` where there are two.
+    ``pairs`` with ``train``, the halves that the networks were trained on; where there is one of
+    them ``residuals`` of their mean, with ``validation``, which they were not trained on; and
+    ``ensemble`` where there are two, of one kind and trained from different seeds.
     """
     found = {"pairs": pairs_floor(images, train)}
     if networks:
-
-        def mean(left: Tensor) -> Tensor:
-            return sum(predict(left).cpu() for predict in networks) / len(networks)
-
-        found["residuals"] = residuals_floor(mean, images, validation)
+        found["residuals"] = residuals_floor(mean_of(networks), images, validation)
     if len(networks) > 1:
         found["ensemble"] = ensemble_floor(networks, images)
     return found
 
 
 def pairs_floor(images: Halves, pool: Halves) -> dict[str, Any]:
-    """Estimate the variance that pairs of near points share, from half their squared difference.
+    """Estimate σ² from pairs of images, none of them in both ``images`` and ``pool``.
 
-    Half the squared difference of a point's value and its nearest neighbour's has the expectation
-    σ² + |f(x) - f(x')|²/2 (the Delta test: Pi and Peterson 1994), which is too high. Over the 1st
-    to k-th neighbour of the same points it grows about in proportion to the squared distance; the
-    line's value at distance 0 is the Gamma test's estimate (Stefansson, Koncar and Jones 1997).
+    ``nearest``: half the squared difference of a point's value and its nearest neighbour's has the
+    expectation σ² + |f(x) - f(x')|²/2 (the Delta test: Pi and Peterson 1994), which is too high.
+    Over the 1st to k-th neighbour it grows about in proportion to the squared distance; that line's
+    value at 0 is ``extrapolated`` (the Gamma test: Stefansson, Koncar and Jones 1997), its points
+    are ``squared_distance`` and ``half_difference``, (k,) each.
 
-    That one may err in either direction. The growth slows down with the distance, so that a line
-    through far neighbours ends too high. But the first neighbour may be a twin, another picture of
-    one item, and share what the left half does not tell; and neighbours come from where points
-    are dense, and perhaps easier: both lower its near end.
-
-    Args:
-        images: left and right halves (N, 1, 28, 14) of images.
-        pool: of those that they are paired with; none of them in both.
-
-    Returns:
-        ``nearest`` and ``extrapolated``: the two estimates with intervals over points;
-        ``squared_distance`` and ``half_difference``: (k,) the line's points.
+    The latter may err in either direction: the growth slows down with the distance, so that a line
+    through far neighbours ends too high; but twins, two pictures of one item, share what the left
+    half does not tell, and neighbours come from where points are dense, and perhaps easier.
     """
     (left, right), (pool_left, pool_right) = (map(flat_rows, part) for part in (images, pool))
     distance, nearest = neighbours(left, pool_left, NEIGHBOURS)
@@ -99,11 +87,7 @@ def residuals_floor(predict: Predict, images: Halves, pool: Halves) -> dict[str,
     """Return :func:`pairs_floor` of a predictor's residuals, and ``mse``, their own mean square.
 
     Where near residuals do not resemble each other the estimate equals the error: nothing is left
-    that depends smoothly on the left half, as far as pairs this far apart can tell.
-
-    Args:
-        predict: maps left to right halves; not fitted on either set, or its residuals are too low.
-        images, pool: as :func:`pairs_floor`.
+    that depends smoothly on the left half. The predictor must not be fitted on either set.
     """
     images, pool = ((left, right - predict(left).cpu()) for left, right in (images, pool))
     error = bootstrap(np.square(flat_rows(images[1])).mean(1))
@@ -113,16 +97,9 @@ def residuals_floor(predict: Predict, images: Halves, pool: Halves) -> dict[str,
 def ensemble_floor(networks: Sequence[Predict], images: Halves) -> dict[str, Any]:
     """Split the error of one network in that of infinitely many and their disagreement.
 
-    With networks trained from different seeds E|y - f|² = |y - E f|² + var f (Krogh and Vedelsby
-    1995); :func:`sampling.mse_of_means` with networks for draws.
-
-    Args:
-        networks: 2 or more of one kind.
-        images: left and right halves.
-
-    Returns:
-        ``one``, ``all`` (the mean of those there are), ``infinite`` and ``disagreement``, with
-        intervals over images, and the ``count`` of networks.
+    With two or more networks trained from different seeds E|y - f|² = |y - E f|² + var f (Krogh and
+    Vedelsby 1995), by :func:`sampling.mse_of_means` with networks for draws: the errors of ``one``,
+    of the mean of ``all``, of ``infinite`` many, the ``disagreement``, and their ``count``.
     """
     left, right = images
     completed = torch.stack([predict(left).cpu() for predict in networks])

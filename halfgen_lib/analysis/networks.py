@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ..config import RunConfig
 from ..data import Dataset, Images, Splits, join, load, split, stratified_order, to_unit
 from ..evaluation import Interval, bootstrap
-from ..models import build_model
 from ..models.cvae import CVAECompleter
 from ..models.residual_flow import ResidualFlowCompleter
 from ..runs import Run, default_runs_dir
@@ -24,10 +24,10 @@ from ..variants import BEYOND
 from . import sampling
 from .baselines import Donor, fit_baselines
 from .classifier import load_classifier
-from .floor import ensemble_floor
+from .distances import frechet_distance
+from .floor import ensemble_floor, mean_of
 from .generative import DRAWS, IMAGES, Predictor, generative_analysis, unsettled
 from .published import publish
-from .realism import frechet_distance
 
 # the variant of each network, and what tables call it
 NETWORKS = {
@@ -53,23 +53,13 @@ def analyse_networks(
     *,
     images: int = IMAGES,
     ensemble: int = 0,
-    **changes: Any,
 ) -> Path:
     """Make and publish the analysis ``generative``, and return its file.
 
-    Networks that are neither trained here nor published are trained.
-
-    Args:
-        data: ``"full"``, or ``"sample"`` to try it out (published under another name).
-        networks: names in ``NETWORKS``.
-        images: see :func:`generative.generative_analysis`.
-        ensemble: networks of the variants in ``ENSEMBLE``, of seeds 0, 1, ..., whose mean is one
-            more method; what they disagree in tells of the floor. As many, at most ``SEEDS``, of
-            each variant in ``variants.BEYOND["ensemble"]`` are compared with them.
-        changes: settings of all runs that differ from their variants'.
-
-    Raises:
-        ValueError: if a name or a number is not allowed.
+    Of so many test ``images`` and of networks in ``NETWORKS``, trained if need be. The mean of an
+    ``ensemble`` of so many, of the variants in ``ENSEMBLE`` and seeds 0, 1, ..., is one more
+    method; what they disagree in tells of the floor. As many, at most ``SEEDS``, of each variant in
+    ``BEYOND["ensemble"]`` are compared. Raises ValueError if a name or a number is not allowed.
     """
     if ensemble < 0 or ensemble == 1:
         raise ValueError(f"ensemble is {ensemble}, allowed: 0 (none) or 2 and more")
@@ -77,13 +67,12 @@ def analyse_networks(
     dataset = load(data)
 
     def run(variant: str, seed: int = 0) -> Run:
-        return finished_run(RunConfig.of_variant(variant, data=data, seed=seed, **changes), dataset)
+        return finished_run(RunConfig.of_variant(variant, data=data, seed=seed), dataset)
 
-    runs = {name: run(name) for name in chosen}
-    groups = {}
+    runs, groups = {name: run(name) for name in chosen}, {}
     if ensemble:
-        for variant in BEYOND["ensemble"]:
-            groups[f"`{variant}`"] = [run(variant, seed) for seed in range(min(ensemble, SEEDS))]
+        few = range(min(ensemble, SEEDS))
+        groups = {f"`{name}`": [run(name, seed) for seed in few] for name in BEYOND["ensemble"]}
         title = " and ".join(f"`{variant}`" for variant in ENSEMBLE) + " in turn"
         groups[title] = [run(ENSEMBLE[seed % len(ENSEMBLE)], seed) for seed in range(ensemble)]
     return publish("generative", networks_analysis(runs, dataset, groups, images), dataset)
@@ -101,42 +90,33 @@ def finished_run(config: RunConfig, dataset: Dataset) -> Run:
 def networks_analysis(
     runs: Mapping[str, Run], dataset: Dataset, groups: Mapping[str, Sequence[Run]], images: int
 ) -> dict[str, Any]:
-    """Return :func:`generative.generative_analysis` of baselines and networks.
+    """Return :func:`generative_analysis` of baselines and networks, and what else is told of them.
 
-    Args:
-        runs: finished runs by the names in ``NETWORKS``.
-        dataset: the images.
-        groups: title -> two or more finished runs of U-Nets of different seeds; the mean of the
-            last group is one more method.
-        images: as there.
-
-    Returns:
-        Its values; and ``runs``: name -> run id, parameters and the error on all test images;
-        ``ensembles`` where there are groups, see :func:`ensembles`;
-        ``temperature`` of the residual flow where there is one, see :func:`temperature_effect`;
-        ``likelihood`` of the CVAE where there is one, see :func:`likelihood`.
+    Of finished ``runs`` by the names in ``NETWORKS``, and ``groups``, title -> two or more U-Nets
+    of different seeds; the mean of the last group is one more method. Told are id, parameters and
+    test error of each of the ``runs``, and, where there are these, :func:`ensembles`, the residual
+    flow's :func:`temperature_effect` and the CVAE's :func:`likelihood`.
     """
     splits = split(dataset, "holdout")
     models = {name: run.model() for name, run in runs.items()}
     methods: dict[str, Predictor] = dict(fit_baselines(splits.train, splits.validation))
     # the k of lowest validation error is found already: a donor's mean is the k nearest's
     methods["donor"] = Donor(methods["nearest"].value).fit(*splits.train.halves())
-    several = [run.model() for run in [*groups.values()][-1]] if groups else []
-    ensemble = {"ensemble": Ensemble(several)} if several else {}
-    unets = several or [models[name] for name in ("unet",) if name in models]
-    values = generative_analysis(
-        methods | models | ensemble, dataset, networks=unets, images=images
-    )
-    for name in runs:
+    methods |= models
+    unets = [models[name] for name in ("unet",) if name in models]
+    if groups:
+        unets = [run.model() for run in [*groups.values()][-1]]
+        mean = mean_of([unet.predict for unet in unets])
+        methods["ensemble"] = SimpleNamespace(title=f"{len(unets)} U-Nets", predict=mean)
+    values = generative_analysis(methods, dataset, networks=unets, images=images)
+    values["runs"] = {}
+    for name, run in runs.items():
         values["methods"][name]["title"] = NETWORKS[name]
-    values["runs"] = {
-        name: {
+        values["runs"][name] = {
             "run_id": run.config.run_id,
             "parameters": models[name].parameter_count(),
             "test_mse": run.metrics["overall"]["mse"],
         }
-        for name, run in runs.items()
-    }
     if groups:
         values["ensembles"] = ensembles(groups, splits)
     if "residual-flow" in models:
@@ -146,28 +126,10 @@ def networks_analysis(
     return values
 
 
-class Ensemble:
-    """The mean of networks of one kind, which errs less than each of them on average."""
-
-    def __init__(self, models: Sequence[Predictor]):
-        self.models = models
-        self.title = f"{len(models)} U-Nets"
-
-    def predict(self, left: Tensor) -> Tensor:
-        """Map (N, 1, 28, 14) in [0, 1] to the same shape and range."""
-        return torch.stack([model.predict(left) for model in self.models]).mean(0)
-
-
 def ensembles(groups: Mapping[str, Sequence[Run]], splits: Splits) -> list[dict[str, Any]]:
-    """Return what the mean of each group's networks gains.
+    """Return what the mean of each of :func:`networks_analysis`'s groups gains.
 
-    Args:
-        groups: as :func:`networks_analysis` takes them.
-        splits: whose validation and test images are completed.
-
-    Returns:
-        For each group its ``title``, ``run_ids``, and :func:`floor.ensemble_floor` of
-        ``validation`` and ``test`` images.
+    Its ``title``, ``run_ids``, and :func:`ensemble_floor` of ``validation`` and ``test`` images.
     """
     parts = {"validation": splits.validation.halves(), "test": splits.test.halves()}
     found = []
@@ -198,47 +160,33 @@ def likelihood(model: CVAECompleter, test: Images, images: int) -> dict[str, Any
 def temperature_effect(model: ResidualFlowCompleter, splits: Splits, images: int) -> dict[str, Any]:
     """Measure the residual flow's draws with temperature and stretch at 1 and as the model has it.
 
-    Noise of a lower temperature makes draws look more real and vary less, a stretch of the drawn
-    residuals gives the spread back: see :mod:`models.residual_flow`. Both settings were chosen
-    here, on validation images, so that no test image has a part in it.
-
-    Args:
-        model: trained on the training images of ``splits``.
-        splits: the images.
-        images: validation images that are completed once, for the Frechet distance from as many
-            others; half of the validation images where there are fewer. The first ``COVERED`` of
-            them are completed ``DRAWS`` times, for coverage and CRPS.
-
-    Returns:
-        Plain JSON values: ``images``, ``covered`` and ``draws`` as used; ``rows``, of which each
-        has ``temperature``, ``stretch``, ``frechet``, ``coverage`` (the share of unsettled pixels
-        in their intervals) and ``crps``. All rows start at the same noise.
+    What they are for is told in :mod:`models.residual_flow`; they were chosen here, on validation
+    images, so that no test image has a part in it. So many ``images``, at most half of them, are
+    completed once, for the Frechet distance from as many others; the first ``COVERED`` of them
+    ``DRAWS`` times, for the CRPS and for ``coverage``, the share of unsettled pixels in their
+    intervals. All ``rows`` start at the same noise.
     """
     validation, (classifier, _) = splits.validation, load_classifier()
     images = min(images, len(validation) // 2)
     order = stratified_order(validation.labels, torch.Generator().manual_seed(0))
     left, right = validation.select(order[:images]).halves()
     others = validation.select(order[images : 2 * images])
-    reference = classifier.look(to_unit(others.images))[0]
+    reference, _ = classifier.look(to_unit(others.images))
     few_left, few_right = left[:COVERED], right[:COVERED]
     open_pixels = unsettled(few_left, *splits.train.halves())
-
-    rows = []
+    values, rows = {"images": images, "covered": len(few_left), "draws": DRAWS}, []
     chosen = model.config
     for temperature, stretch in product((1.0, chosen.temperature), (1.0, chosen.stretch)):
-        changed = {"temperature": temperature, "stretch": stretch}
-        other = build_model("residual_flow", chosen.model_dump(mode="json") | changed)
-        other.load_state_dict(model.state_dict())
-        once = other.sample(left, 1, torch.Generator().manual_seed(0))[0]
-        often = other.sample(few_left, DRAWS, torch.Generator().manual_seed(1))
-        ties = torch.Generator().manual_seed(2)
-        hits = sampling.covered(often, few_right, (LEVEL,), ties)[0]
-        rows.append(
-            changed
-            | {
-                "frechet": frechet_distance(reference, classifier.look(join(left, once))[0]),
-                "coverage": float(hits[open_pixels].mean()),
-                "crps": float(sampling.crps(often, few_right).mean()),
-            }
-        )
-    return {"images": images, "covered": len(few_left), "draws": DRAWS, "rows": rows}
+        changed, other = {"temperature": temperature, "stretch": stretch}, copy(model)
+        other.config = chosen.model_copy(update=changed)
+        noise, more_noise, ties = (torch.Generator().manual_seed(seed) for seed in range(3))
+        once = other.sample(left, 1, noise)[0]
+        often = other.sample(few_left, DRAWS, more_noise)
+        (hits,) = sampling.covered(often, few_right, (LEVEL,), ties)
+        measured = {
+            "frechet": frechet_distance(reference, classifier.look(join(left, once))[0]),
+            "coverage": float(hits[open_pixels].mean()),
+            "crps": float(sampling.crps(often, few_right).mean()),
+        }
+        rows.append(changed | measured)
+    return values | {"rows": rows}

@@ -1,19 +1,19 @@
 """How good are drawn right halves, each measured against the one true half: scores an image.
 
 ``draws`` are (K, N, 1, 28, 14), K right halves drawn for each of N left halves; ``right`` are the
-true ones (N, 1, 28, 14); pixels in [0, 1]. A predictor that does not draw has K = 1. Squared
-errors, variances and the CRPS are means over an image's pixels, distances are root mean squares
-over them: nothing here is a sum, so that all are in grey values and compare with each other.
+true ones (N, 1, 28, 14); pixels in [0, 1]. A predictor that does not draw has K = 1. All are means
+over an image's pixels, or root mean squares: in grey values, so that they compare with each other.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import scoringrules
 import torch
+from scipy.special import comb
 from torch import Tensor
 
 GREYS = 255  # steps of the images' 8-bit scale
@@ -26,72 +26,54 @@ def draw_mse(draws: Tensor, right: Tensor) -> np.ndarray:
 
 
 def spread(draws: Tensor) -> np.ndarray:
-    """Return the variance of the draws, the mean over pixels: (N,) float64, 0 if K = 1.
-
-    The unbiased estimate, with K - 1 in the denominator.
-    """
+    """Return the draws' unbiased variance, the mean over pixels: (N,) float64, 0 if K = 1."""
     if len(draws) == 1:
         return np.zeros(draws.shape[1])
     return draws.double().var(0, correction=1).flatten(1).mean(1).numpy()
 
 
 def mse_of_means(draws: Tensor, right: Tensor, sizes: Iterable[float]) -> np.ndarray:
-    """Return the expected squared error of the mean of m draws, for each m: (sizes, N) float64.
+    """Return the expected squared error of the mean of m draws, m >= 1: (sizes, N) float64.
 
     Independent draws with mean μ and variance s² a pixel have E|y - mean of m|² = |y - μ|² + s²/m.
-    One draw's error and the draws' variance are estimated without bias from all K, and so is this,
-    for m above K and infinite m too; single images may then come out negative. m = K gives the
-    error of the mean of all draws exactly. Networks trained from different seeds are such draws.
-
-    Args:
-        draws, right: see the module.
-        sizes: of the means, each 1 or more; ``math.inf`` for the mean itself.
+    Both are estimated without bias from all K, and so is this, for m above K and ``math.inf`` too;
+    single images may then come out negative. m = K gives the error of the mean of all draws.
     """
     one, variance = draw_mse(draws, right).mean(0), spread(draws)
     return np.stack([one - variance * (1 - 1 / size) for size in sizes])
 
 
 def best_of(errors: np.ndarray) -> np.ndarray:
-    """Return the expected lowest error among m of K draws, for m from 1 to K: (K, N).
+    """Return the expected lowest of :func:`draw_mse`'s errors in m of K draws, m = 1 to K: (K, N).
 
     An oracle's score: it picks by the truth. All subsets of m draws are averaged, not the first m:
     in ascending order the i-th of K errors is the lowest of C(K - i, m - 1) of the C(K, m) subsets.
-
-    Args:
-        errors: (K, N) of each draw, as :func:`draw_mse` returns them.
     """
-    count, ranked = len(errors), np.sort(errors, axis=0)
-    weights = [
-        [math.comb(count - i, m - 1) / math.comb(count, m) for i in range(1, count + 1)]
-        for m in range(1, count + 1)
-    ]
-    return np.array(weights) @ ranked
+    count = len(errors)
+    m, i = np.mgrid[1 : count + 1, 1 : count + 1]
+    return comb(count - i, m - 1) / comb(count, m) @ np.sort(errors, axis=0)
 
 
 def crps(draws: Tensor, right: Tensor) -> np.ndarray:
     """Return the continuous ranked probability score, the mean over pixels: (N,) float64.
 
     E|X - y| - E|X - X'|/2 for each pixel (Gneiting and Raftery 2007, eq. 21), with the mean over
-    pairs of different draws, so that its expectation does not depend on K (Ferro 2014). A
-    single draw, taken as a point, scores its mean absolute error.
+    pairs of different draws, so that its expectation does not depend on K (Ferro 2014). A single
+    draw, taken as a point, scores its mean absolute error.
     """
     if len(draws) == 1:
         return (_rows(draws[0]) - _rows(right)).abs().mean(1).numpy()
     # the estimator by probability-weighted moments is the fair one, without all the pairs
-    options = {"m_axis": 1, "estimator": "pwm", "backend": "numpy"}
-    scores = [
-        scoringrules.crps_ensemble(truth.numpy(), drawn.numpy(), **options).mean(1)
-        for drawn, truth in _chunks(draws, right)
-    ]
-    return np.concatenate(scores)
+    options = {"m_axis": 0, "estimator": "pwm", "backend": "numpy"}
+    truth, drawn = _rows(right).numpy(), _rows(draws).numpy()
+    return scoringrules.crps_ensemble(truth, drawn, **options).mean(1)
 
 
 def energy_score(draws: Tensor, right: Tensor) -> np.ndarray:
     """Return the energy score of whole halves, in root mean squared distance: (N,) float64.
 
-    E|X - y| - E|X - X'|/2 with the distance of two halves (Gneiting and Raftery 2007, eq. 22), over
-    pairs of different draws as in :func:`crps`. Unlike that, it sees whether the pixels of a
-    draw fit each other. A single draw, taken as a point, scores its distance.
+    As :func:`crps`, with the distance of two halves (Gneiting and Raftery 2007, eq. 22). Unlike
+    that, it sees whether a draw's pixels fit each other. A single draw scores its distance.
     """
     distance = (_rows(draws) - _rows(right)).square().mean(2).sqrt().mean(0)
     return distance.numpy() - diversity(draws) / 2
@@ -108,34 +90,22 @@ def diversity(draws: Tensor) -> np.ndarray:
 def covered(
     draws: Tensor, right: Tensor, levels: Sequence[float], generator: torch.Generator
 ) -> np.ndarray:
-    """Tell which true pixels lie in the central intervals of their draws.
+    """Tell which true pixels lie in the central intervals of their draws: (levels, N, 392) bool.
 
     A new value falls below the i-th of K independent draws of the same law with probability
     i/(K + 1); so the interval of level p runs between the quantiles (1 ± p)/2 at ranks
     (K + 1)(1 ± p)/2 (Hyndman and Fan 1996, type 6), and the truth of a perfect sampler lies in it
-    with probability p: exactly where the ranks are whole, as 19 draws' are for 50 % and 90 %. Fewer
-    than 2/(1 - p) - 1 draws cannot bound it.
-
-    Pixels have 256 values and tie. Everything is therefore rounded to those values and spread
-    evenly over its step (Czado, Gneiting and Held 2009), which keeps that probability exact: where
-    all draws and the truth are black, the level's share of pixels counts as covered, not all.
-
-    Args:
-        draws, right: see the module.
-        levels: each between 0 and 1.
-        generator: on the CPU; spreads the ties.
-
-    Returns:
-        (levels, N, pixels) bool.
+    with probability p: exactly where the ranks are whole, as 19 draws' are for 50 % and 90 %.
+    Pixels have 256 values and tie: everything is rounded to those values and spread evenly over its
+    step by the generator, on the CPU (Czado, Gneiting and Held 2009), which keeps that probability.
     """
     ranks = [(1 + sign * level) / 2 for sign in (-1, 1) for level in levels]
-    found = []
-    for drawn, truth in _chunks(draws, right):
-        spread_out = [
-            (part * GREYS).round() + torch.rand(part.shape, generator=generator, dtype=part.dtype)
-            for part in (drawn, truth)
-        ]
-        values, target = (part.numpy() for part in spread_out)
+    found, options = [], {"generator": generator, "dtype": torch.float64}
+    for drawn, truth in zip(draws.split(CHUNK, dim=1), right.split(CHUNK), strict=True):
+        values, target = (
+            ((rows * GREYS).round() + torch.rand(rows.shape, **options)).numpy()
+            for rows in (_rows(drawn).transpose(0, 1), _rows(truth))
+        )
         low, high = np.split(np.quantile(values, ranks, axis=1, method="weibull"), 2)
         found.append((low <= target) & (target <= high))
     return np.concatenate(found, axis=1)
@@ -144,9 +114,3 @@ def covered(
 def _rows(halves: Tensor) -> Tensor:
     """Return halves (..., 1, 28, 14) as float64 rows (..., 392) on the CPU."""
     return halves.detach().cpu().flatten(-3).double()
-
-
-def _chunks(draws: Tensor, right: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield draws (n, K, pixels) and truth (n, pixels) of some images at a time."""
-    for drawn, truth in zip(draws.split(CHUNK, dim=1), right.split(CHUNK), strict=True):
-        yield _rows(drawn).transpose(0, 1), _rows(truth)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from halfgen_lib.analysis import floor, realism
+from halfgen_lib.analysis import distances, floor
 from halfgen_lib.analysis.baselines import Donor
-from halfgen_lib.analysis.neighbours import nearest_rms
+from halfgen_lib.analysis.distances import nearest_rms
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def test_frechet_distance_of_two_gaussians_is_its_closed_form(normal):
     white = white @ torch.linalg.inv(torch.linalg.cholesky(torch.cov(white.T)).T)
     scale, shift = torch.tensor([1.0, 2.0, 0.5, 3.0]).double(), torch.arange(4).double()
     expected = shift.square().sum() + (scale - 1).square().sum()
-    distance = realism.frechet_distance(white, white * scale + shift)
+    distance = distances.frechet_distance(white, white * scale + shift)
     assert distance == pytest.approx(expected.item(), rel=1e-9)
-    assert realism.frechet_distance(white, white) == pytest.approx(0, abs=1e-9)
+    assert distances.frechet_distance(white, white) == pytest.approx(0, abs=1e-9)
 
 
 def test_frechet_distance_where_covariances_do_not_commute(normal):
@@ -38,13 +38,13 @@ def test_frechet_distance_where_covariances_do_not_commute(normal):
     root = vectors @ value.sqrt().diag() @ vectors.T
     cross = torch.linalg.eigvalsh(root @ second @ root).sqrt().sum()
     expected = (a.mean(0) - b.mean(0)).square().sum() + first.trace() + second.trace() - 2 * cross
-    assert realism.frechet_distance(a, b) == pytest.approx(expected.item(), rel=1e-9)
+    assert distances.frechet_distance(a, b) == pytest.approx(expected.item(), rel=1e-9)
 
 
 def test_frechet_interval_holds_its_estimate_and_narrows(normal):
     shift = 0.3
     few, many = (
-        realism.frechet_interval(normal(n, 4), normal(2, n, 4) + shift, resamples=100)
+        distances.frechet_interval(normal(n, 4), normal(2, n, 4) + shift, resamples=100)
         for n in (100, 2500)
     )
     for found in (few, many):
@@ -59,17 +59,17 @@ def test_frechet_interval_holds_its_estimate_and_narrows(normal):
 def test_precision_and_recall_of_a_collapsed_and_of_a_foreign_set(normal):
     real = normal(400, 2)
     collapsed = real[:1] + 0.01 * normal(400, 2)
-    assert realism.within(collapsed, real).mean() == 1
-    assert realism.within(real, collapsed).mean() < 0.05
-    assert not realism.within(real + 100, real).any()
-    assert realism.within(real, real).all()
+    assert distances.within(collapsed, real).mean() == 1
+    assert distances.within(real, collapsed).mean() < 0.05
+    assert not distances.within(real + 100, real).any()
+    assert distances.within(real, real).all()
 
 
 def test_a_ball_reaches_to_the_third_neighbour():
     support = torch.tensor([[0.0], [1.0], [2.0], [3.0], [100.0]]).double()
     points = torch.tensor([[-3.0], [-3.1], [6.0], [50.0]]).double()
     # the ball around 0 reaches to -3, that around 3 to 6; that around 100 to its third, 99 away
-    assert realism.within(points, support).tolist() == [True, False, True, True]
+    assert distances.within(points, support).tolist() == [True, False, True, True]
 
 
 def test_nearest_distance_is_0_for_copies_and_exact_for_others():

@@ -1,0 +1,85 @@
+"""How far are images from others: one by one, and as sets, through the classifier's features.
+
+Images are (N, 1, H, W) in [0, 1]; sets are (N, F) float64 features, a row an image.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from sklearn.neighbors import NearestNeighbors
+from torch import Tensor
+
+from ..evaluation import Interval
+
+NEIGHBOURS = 3  # k of improved precision and recall, as its authors use it
+
+
+def flat_rows(images: Tensor) -> np.ndarray:
+    """Return images or halves as float32 rows (N, H W)."""
+    return images.detach().cpu().flatten(1).float().numpy()
+
+
+def neighbours(rows: np.ndarray, pool: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return Euclidean distances, ascending, and positions of the k nearest of a pool: (N, k) each.
+
+    Of rows (N, P) in a pool (M, P), M >= k; N may be 0.
+    """
+    if not len(rows):  # scikit-learn refuses to look for nothing
+        return np.empty((0, k)), np.empty((0, k), dtype=np.int64)
+    return NearestNeighbors(n_neighbors=k, algorithm="brute").fit(pool).kneighbors(rows)
+
+
+def nearest_rms(images: Tensor, pool: Tensor) -> np.ndarray:
+    """Return the root mean squared difference to the nearest of a pool: (N,) float64, 0: a copy."""
+    _, nearest = neighbours(flat_rows(images), flat_rows(pool), 1)
+    # of the pixels themselves: the search's own distances are rounded, those of copies too
+    difference = (images - pool[nearest[:, 0]]).flatten(1)
+    return difference.square().mean(1).sqrt().double().numpy()
+
+
+# ---- sets
+
+
+def frechet_distance(real: Tensor, generated: Tensor) -> float:
+    """Return the squared Frechet distance of two sets' Gaussians (Heusel et al. 2017).
+
+    |m - m'|² + tr(C + C' - 2 (C C')^(1/2)) of the means and covariances of two rows or more. Finite
+    sets raise it, small ones more: compare only distances from sets of the same sizes.
+    """
+    shift = real.mean(0) - generated.mean(0)
+    ours, theirs = torch.cov(real.T), torch.cov(generated.T)
+    root_trace = torch.linalg.eigvals(ours @ theirs).sqrt().real.sum()
+    return (shift.square().sum() + ours.trace() + theirs.trace() - 2 * root_trace).item()
+
+
+def frechet_interval(real: Tensor, draws: Tensor, *, resamples: int = 200) -> Interval:
+    """Return the mean Frechet distance of one draw of every image, with a 95 % interval.
+
+    Draws are (K, M, F). Both sets' images are resampled, and one of the K draws of each. A resample
+    holds images twice, which adds to its distance about what finite sets add anyway; so only the
+    resamples' percentiles less their mean are used, around the estimate.
+    """
+    estimate = float(np.mean([frechet_distance(real, generated) for generated in draws]))
+    random, (count, size) = np.random.default_rng(0), draws.shape[:2]
+    distances = []
+    for _ in range(resamples):
+        images = torch.from_numpy(random.integers(size, size=size))
+        one_each = draws[torch.from_numpy(random.integers(count, size=size)), images]
+        truth = real[torch.from_numpy(random.integers(len(real), size=len(real)))]
+        distances.append(frechet_distance(truth, one_each))
+    low, high = np.percentile(distances, [2.5, 97.5]) - np.mean(distances)
+    ends = {"low": max(estimate + float(low), 0.0), "high": estimate + float(high)}
+    return Interval(mean=estimate, **ends, count=size)
+
+
+def within(points: Tensor, support: Tensor) -> np.ndarray:
+    """Tell which of N points lie in the estimated support of another set: (N,) bool.
+
+    It is the union of balls around that set's points which reach to their third nearest other point
+    (Kynkaanniemi et al. 2019). Their precision is the share of generated points within the real
+    ones' support, their recall the share of real points within the generated ones'.
+    """
+    # the nearest point is the point itself
+    radius = torch.cdist(support, support).kthvalue(NEIGHBOURS + 1).values
+    return (torch.cdist(points, support) <= radius).any(1).numpy()
