@@ -6,19 +6,19 @@ Verdicts follow from the numbers by rules that are written here, not by eye.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
 
-from ..data import CLASS_NAMES, Dataset
+from ..data import Dataset
 from ..evaluation import SEED_REPORT_MSE
 from ..runs import Run
 from ..runs.record import Record
 from .curves import points
-from .summaries import Summary
+from .summaries import Summaries
 
 SEED_EPOCH = 17  # Erkol (2023), section 5: "by the 17th epoch"
 SEED_DROPS = 4  # "decreased four times"
@@ -45,17 +45,17 @@ class Claim:
 HEADER = ("", "the seed says", "tested by", "measured", "verdict", "shown in")
 
 
-def _records(summaries: Mapping[str, Summary], variant: str) -> tuple[Record, ...]:
+def _records(summaries: Summaries, variant: str) -> tuple[Record, ...]:
     return summaries[variant].records if variant in summaries else ()
 
 
 def _spread(values: list[float], digits: int) -> str:
     """Return the range of values over seeds in words."""
-    low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
+    low, high = (f"{end(values):.{digits}f}" for end in (min, max))
     return low if low == high else f"{low} to {high}"
 
 
-def convergence(summaries: Mapping[str, Summary]) -> Claim:
+def convergence(summaries: Summaries) -> Claim:
     """Claim 1, on the network of the public code: both losses are near the value by the epoch."""
     claim = f"Training and validation loss meet at about {SEED_REPORT_MSE} by epoch {SEED_EPOCH}."
     test = f"public code's network and protocol, losses of epoch {SEED_EPOCH}"
@@ -64,20 +64,19 @@ def convergence(summaries: Mapping[str, Summary]) -> Claim:
         return Claim(claim, test)
     train = [r.history.train_loss[SEED_EPOCH - 1] for r in records]
     val = [r.history.val_loss[SEED_EPOCH - 1] for r in records]
-    distance = np.abs(np.array([train, val]) - SEED_REPORT_MSE).max(0)
-    near = list(distance <= 0.0005)
+    near = (np.abs(np.array([train, val]) - SEED_REPORT_MSE) <= 0.0005).all(0)
     measured = f"training {_spread(train, 4)}, validation {_spread(val, 4)}"
     return Claim(claim, test, measured, _reproduced(near), "@fig-seeds")
 
 
-def _reproduced(seeds: list[bool]) -> str:
+def _reproduced(seeds: Sequence[bool]) -> str:
     """Return the verdict on what each seed did reproduce, or not."""
-    if any(seeds) and not all(seeds):
-        return f"reproduced by {sum(seeds)} of {len(seeds)} seeds"
-    return "reproduced" if all(seeds) else "not reproduced"
+    if all(seeds):
+        return "reproduced"
+    return f"reproduced by {sum(seeds)} of {len(seeds)} seeds" if any(seeds) else "not reproduced"
 
 
-def learning_rate_drops(summaries: Mapping[str, Summary]) -> Claim:
+def learning_rate_drops(summaries: Summaries) -> Claim:
     """Claim 2: how often the learning rate falls in the seed's epochs."""
     claim, test = "The learning rate is halved four times.", "drops in the public code's schedule"
     records = _records(summaries, "as_published")
@@ -89,7 +88,7 @@ def learning_rate_drops(summaries: Mapping[str, Summary]) -> Claim:
     return Claim(claim, test, measured, verdict, "@fig-seeds")
 
 
-def overfitting(summaries: Mapping[str, Summary]) -> Claim:
+def overfitting(summaries: Summaries) -> Claim:
     """Claim 3: whether the validation loss rises when training goes on."""
     claim = f"Training past epoch {SEED_EPOCH} overfits."
     test = "the text's network for 60 epochs: last validation loss against the lowest"
@@ -98,10 +97,9 @@ def overfitting(summaries: Mapping[str, Summary]) -> Claim:
         return Claim(claim, test)
     rise = [r.history.val_loss[-1] / min(r.history.val_loss) - 1 for r in records]
     gap = [r.history.val_loss[-1] / r.history.train_loss[-1] - 1 for r in records]
-    best = [float(r.best_epoch) for r in records]
     measured = (
-        f"best epoch {_spread(best, 0)}; then up by {max(rise):.1%}; at the end the validation"
-        f" loss is {max(gap):.0%} above the training loss"
+        f"best epoch {_spread([r.best_epoch for r in records], 0)}; then up by {max(rise):.1%}; at"
+        f" the end the validation loss is {max(gap):.0%} above the training loss"
     )
     verdict = "true" if min(rise) > 0.01 else "true in part: a gap opens, the error hardly rises"
     if min(gap) < 0.05:
@@ -112,23 +110,18 @@ def overfitting(summaries: Mapping[str, Summary]) -> Claim:
 def easy_and_hard(run: Run) -> Claim:
     """Claim 4: the classes ranked by squared error and by structural similarity."""
     per_class = run.metrics["per_class"]
-    names = [name for name in CLASS_NAMES if name in per_class]
-    by_mse = sorted(names, key=lambda name: per_class[name]["mse"]["mean"])
-    by_ssim = sorted(names, key=lambda name: -per_class[name]["ssim"]["mean"])
-    ranks = [
-        f"{name} {by_mse.index(name) + 1} and {by_ssim.index(name) + 1}"
-        for name in SEED_EASY + SEED_HARD
-    ]
-    easy = all(name in by_mse[:5] for name in SEED_EASY)
+    by_mse = sorted(per_class, key=lambda name: per_class[name]["mse"]["mean"])
+    by_ssim = sorted(per_class, key=lambda name: -per_class[name]["ssim"]["mean"])
+    ranks = [f"{n} {by_mse.index(n) + 1} and {by_ssim.index(n) + 1}" for n in SEED_EASY + SEED_HARD]
     hard = [name for name in SEED_HARD if name in by_mse[-3:]]
-    verdict = {2: "true", 1: "half true", 0: "not true"}[len(hard)] if easy else "half true"
-    return Claim(
-        "Trousers, T-shirts and dresses are completed best, sneakers and ankle boots worst.",
-        "rank of ten, by MSE and by SSIM (1: best)",
-        "; ".join(ranks),
-        verdict if len(hard) != 1 else f"{verdict}: {hard[0]} is hard by MSE, the other is not",
-        "@tbl-classes",
-    )
+    verdict = ("not true", "half true", "true")[len(hard)]
+    if not all(name in by_mse[:5] for name in SEED_EASY):
+        verdict = "half true"
+    if len(hard) == 1:
+        verdict += f": {hard[0]} is hard by MSE, the other is not"
+    claim = "Trousers, T-shirts and dresses are completed best, sneakers and ankle boots worst."
+    test = "rank of ten, by MSE and by SSIM (1: best)"
+    return Claim(claim, test, "; ".join(ranks), verdict, "@tbl-classes")
 
 
 def rank_correlations(a: np.ndarray, b: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
@@ -139,15 +132,14 @@ def rank_correlations(a: np.ndarray, b: np.ndarray, labels: np.ndarray) -> tuple
 
 def symmetry(mirror: np.ndarray, mse: np.ndarray, labels: np.ndarray) -> Claim:
     """Claim 5: whether an image's asymmetry goes with the network's error."""
+    claim = "The reason is symmetry: symmetric items are easier."
+    test = "rank correlation of an image's mirror error and the network's error"
     overall, within = rank_correlations(mirror, mse, labels)
+    measured = f"{overall:.2f} over all images, {within:.2f} within a class"
     verdict = "true" if min(overall, within) > 0.3 else "true in part"
-    return Claim(
-        "The reason is symmetry: symmetric items are easier.",
-        "rank correlation of an image's mirror error and the network's error",
-        f"{overall:.2f} over all images, {within:.2f} within a class",
-        verdict if max(overall, within) > 0.1 else "not seen",
-        "@fig-symmetry",
-    )
+    if max(overall, within) <= 0.1:
+        verdict = "not seen"
+    return Claim(claim, test, measured, verdict, "@fig-symmetry")
 
 
 def facing(values: Mapping[str, Any] | None) -> Claim:
@@ -157,44 +149,38 @@ def facing(values: Mapping[str, Any] | None) -> Claim:
     if values is None:
         return Claim(claim, test, "not computed yet: `halfgen analyse`")
     plain, flip = values["default"], values["flip"]
-    boot = {key: plain[key]["Ankle boot"]["mean"] for key in ("test", "mirrored")}
     both = {n: g for n, g in plain["by_facing"].items() if g["with"] and g["against"]}
     # worse or better: the two groups' intervals do not touch
     worse = [n for n, g in both.items() if g["against"]["low"] > g["with"]["high"]]
     better = [n for n, g in both.items() if g["against"]["high"] < g["with"]["low"]]
+    as_it_is, mirrored = plain["test"], plain["mirrored"]
     measured = (
-        f"ankle boots {boot['test']:.3f}, mirrored {boot['mirrored']:.3f}; all classes"
-        f" {plain['test']['all']['mean']:.4f}, mirrored {plain['mirrored']['all']['mean']:.4f};"
+        f"ankle boots {as_it_is['Ankle boot']['mean']:.3f},"
+        f" mirrored {mirrored['Ankle boot']['mean']:.3f};"
+        f" all classes {as_it_is['all']['mean']:.4f}, mirrored {mirrored['all']['mean']:.4f};"
         f" trained with flips {flip['test']['all']['mean']:.4f} and"
         f" {flip['mirrored']['all']['mean']:.4f}; of items that really face away, worse in"
         f" {len(worse)} of {len(both)} classes, better in {len(better)}"
     )
-    verdict = "not seen"
-    if plain["mirrored"]["all"]["low"] > plain["test"]["all"]["high"]:
-        verdict = "true of mirrored images"
-        if len(worse) == len(both):
-            verdict = "true"
-        elif better:
-            verdict += f"; of real ones in some classes, the opposite in {', '.join(better)}"
+    verdict = "true of mirrored images"
+    if better:
+        verdict += f"; of real ones in some classes, the opposite in {', '.join(better)}"
+    if len(worse) == len(both):
+        verdict = "true"
+    if mirrored["all"]["low"] <= as_it_is["all"]["high"]:
+        verdict = "not seen"
     return Claim(claim, test, measured, verdict, "@tbl-facing")
 
 
 def dataset_size(train: int, test: int) -> Claim:
     """Claim 7: how many images there are."""
-    return Claim(
-        "The data set has 50,000 training images.",
-        "counting",
-        f"{train:,} for training, {test:,} for testing",
-        "true" if train == 50_000 else "not true: that is what a hold-out of 10,000 leaves",
-        "@sec-data",
-    )
+    claim, counted = "The data set has 50,000 training images.", f"{train:,} for training"
+    verdict = "true" if train == 50_000 else "not true: that is what a hold-out of 10,000 leaves"
+    return Claim(claim, "counting", f"{counted}, {test:,} for testing", verdict, "@sec-data")
 
 
-def more_data(summaries: Mapping[str, Summary], beyond: Mapping[str, Summary]) -> Claim:
-    """Claim 8: what more training images bring, by the variants that train on a part of them.
-
-    ``summaries`` are of the seed's network, ``beyond`` of the U-Net; the verdict is of both.
-    """
+def more_data(summaries: Summaries, beyond: Summaries) -> Claim:
+    """Claim 8: what more training images bring to the seed's network and to the U-Net."""
     claim, test = "A larger data set would help.", "test error against the size of the training set"
     told, gains = [], []
     for name, found, study in (("", summaries, "study"), ("U-Net: ", beyond, "beyond")):
@@ -219,46 +205,40 @@ def generative(values: Mapping[str, Any] | None) -> Claim:
     claim = "Variational autoencoders or adversarial networks would help."
     test = "training both: error of one draw and of the mean of draws; Fréchet distance"
     methods = values["methods"] if values else {}
-    tried = [name for name in ("cvae", "gan") if name in methods]
+    tried = [methods[name] for name in ("cvae", "gan") if name in methods]
     if not tried or "default" not in methods:
         return Claim(claim, test, "not computed yet: `halfgen analyse --beyond`")
     ours = methods["default"]
     parts = [
         f"{m['title']} {m['mse']['mean']:.4f} and {m['mean']['mse']['mean']:.4f}, distance"
         f" {m['frechet']['mean']:.1f}"
-        for m in (methods[name] for name in tried)
+        for m in tried
     ]
-    measured = "; ".join(
-        [*parts, f"autoencoder {ours['mse']['mean']:.4f}, distance {ours['frechet']['mean']:.1f}"]
-    )
-    nearer = any(methods[n]["mean"]["mse"]["high"] < ours["mse"]["low"] for n in tried)
-    real = any(methods[n]["frechet"]["high"] < ours["frechet"]["low"] for n in tried)
+    parts += [f"autoencoder {ours['mse']['mean']:.4f}, distance {ours['frechet']['mean']:.1f}"]
+    nearer = any(m["mean"]["mse"]["high"] < ours["mse"]["low"] for m in tried)
+    real = any(m["frechet"]["high"] < ours["frechet"]["low"] for m in tried)
     verdict = {
         (True, True): "true: the mean of draws is nearer, and draws look more real",
         (False, True): "true of how real it looks, not of the error",
         (True, False): "true of the error, not of how real it looks",
         (False, False): "not seen",
     }[nearer, real]
-    return Claim(claim, test, measured, verdict, "@fig-plane")
+    return Claim(claim, test, "; ".join(parts), verdict, "@fig-plane")
 
 
 def all_claims(
     run: Run,
     mirror: np.ndarray,
-    summaries: Mapping[str, Summary],
-    beyond: Mapping[str, Summary],
+    summaries: Summaries,
+    beyond: Summaries,
     facing_values: Mapping[str, Any] | None,
     generative_values: Mapping[str, Any] | None,
     dataset: Dataset,
 ) -> list[Claim]:
     """Return the claims in their order.
 
-    Args:
-        run: the finished run that is reported.
-        mirror: (N,) the mirror error of each test image.
-        summaries, beyond: of the study, and of the networks beyond the seed's.
-        facing_values, generative_values: published analyses, or None.
-        dataset: the images.
+    Of the finished run that is reported, the mirror error (N,) of each test image, the summaries of
+    both studies, and the published analyses, if there are any.
     """
     mse, labels = run.scores["mse"], dataset.test.labels.numpy()
     return [

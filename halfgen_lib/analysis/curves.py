@@ -15,7 +15,7 @@ from ..models import build_model
 from ..models.base import HALF_SHAPE
 from ..runs.record import Record
 from ..variants import STUDIES
-from .summaries import Summary
+from .summaries import Summaries, Summary
 
 
 class Point(NamedTuple):
@@ -26,10 +26,7 @@ class Point(NamedTuple):
 
 
 def training_flops(record: Record) -> float:
-    """Return the floating-point operations of a run's training, validation not included.
-
-    Counted by PyTorch while one image passes the network forwards and backwards.
-    """
+    """Return the floating-point operations of a run's training, as PyTorch counts an image's."""
     with torch.random.fork_rng(devices=[]):  # the weights do not matter, nor should they here
         model = build_model(record.identity["model"], record.identity["model_settings"])
     with FlopCounterMode(display=False) as counter:
@@ -49,13 +46,10 @@ AXES: dict[str, tuple[Callable[[Record], float], Mapping[str, str]]] = {
 TITLES = {"study": "autoencoder", "beyond": "U-Net"}
 
 
-def points(summaries: Mapping[str, Summary], study: str, axis: str) -> list[Point]:
-    """Return the points of the variants that have runs as they are declared, in their order.
+def points(summaries: Summaries, study: str, axis: str) -> list[Point]:
+    """Return the points of a study's variants that have runs as they are declared, by x.
 
-    Args:
-        summaries: variant -> its summary.
-        study: a key of ``STUDIES``, whose variants they are.
-        axis: a key of ``AXES``.
+    ``study`` is a key of ``STUDIES``, ``axis`` one of ``AXES``.
     """
     measure, factors = AXES[axis]
     own = [summaries[name] for name in STUDIES[study][factors[study]] if name in summaries]
@@ -63,14 +57,11 @@ def points(summaries: Mapping[str, Summary], study: str, axis: str) -> list[Poin
     return sorted(found, key=lambda point: point.x)
 
 
-def error_curves(
-    summaries: Mapping[str, Mapping[str, Summary]],
-) -> dict[str, dict[str, list[Point]]]:
+def error_curves(summaries: Mapping[str, Summaries]) -> dict[str, dict[str, list[Point]]]:
     """Return axis -> network -> its :func:`points`, of each study; what has none is left out."""
     curves: dict[str, dict[str, list[Point]]] = {}
-    for axis, study in product(AXES, summaries):
-        curve = points(summaries[study], study, axis)
-        if curve:
+    for axis, (study, found) in product(AXES, summaries.items()):
+        if curve := points(found, study, axis):
             curves.setdefault(axis, {})[TITLES[study]] = curve
     return curves
 
@@ -85,11 +76,8 @@ def finding(curves: Mapping[str, Mapping[str, list[Point]]]) -> str:
     """Return, in words, what doubling each quantity does at the right end of its curves."""
     parts = []
     for axis, networks in curves.items():
-        changes = [
-            f"{last_doubling(curve):+.1%} ({name})"
-            for name, curve in networks.items()
-            if len(curve) > 1
-        ]
+        grown = {name: curve for name, curve in networks.items() if len(curve) > 1}
+        changes = [f"{last_doubling(curve):+.1%} ({name})" for name, curve in grown.items()]
         if changes:
             parts.append(f"twice the {axis} {', '.join(changes)}")
     return "; ".join(parts)

@@ -24,7 +24,7 @@ PUBLISHED = ("baselines", "erratum", "audit", "facing", "generative")
 
 def publish(name: str, values: dict[str, Any], dataset: Dataset) -> Path:
     """Write an analysis to ``report/results/<name>.json`` with its origin; return the file."""
-    path = results_path(name if not dataset.is_sample else f"{name}-sample")
+    path = results_path(name + "-sample" * dataset.is_sample)
     path.parent.mkdir(parents=True, exist_ok=True)
     origin = provenance(choose_device("cpu"), dataset.sha256)
     write_json(path, {"data": dataset.name, "origin": origin, **values})
@@ -32,11 +32,7 @@ def publish(name: str, values: dict[str, Any], dataset: Dataset) -> Path:
 
 
 def published(name: str) -> dict[str, Any] | None:
-    """Return a published analysis, or None if there is none yet.
-
-    Raises:
-        RunError: if its file is damaged; the message names it.
-    """
+    """Return a published analysis, or None if there is none yet; RunError if it is damaged."""
     path = results_path(name)
     if not path.exists():
         return None
@@ -47,11 +43,7 @@ def published(name: str) -> dict[str, Any] | None:
 
 
 def published_benches() -> dict[str, dict[str, Any]]:
-    """Return the published benches by the names of their files; what was tried out is left out.
-
-    Raises:
-        RunError: if a file is damaged; the message names it.
-    """
+    """Return the published benches by the names of their files; what was tried out is left out."""
     names = sorted(path.stem for path in results_path("any").parent.glob("bench-*.json"))
     benches = {name: published(name) for name in names}
     return {name: bench for name, bench in benches.items() if bench and bench["data"] == "full"}
@@ -60,21 +52,19 @@ def published_benches() -> dict[str, dict[str, Any]]:
 def analyse(data: str = "full", **changes: Any) -> list[Path]:
     """Make and publish every analysis; the runs that they are of are trained if need be.
 
-    Args:
-        data: ``"full"``, or ``"sample"`` to try it out (published under another name).
-        changes: settings of all three runs that differ from their variants'.
+    Those of the ``sample`` are published under other names. ``changes`` are settings of all three
+    runs that differ from their variants'.
     """
     dataset = load(data)
-    default, published_code, flipped = (
-        fit(RunConfig.of_variant(variant, data=data, **changes), dataset)
+    runs = {
+        variant: fit(RunConfig.of_variant(variant, data=data, **changes), dataset)
         for variant in ("default", "as_published", "flip")
-    )
-    both = {"default": default, "flip": flipped}
+    }
     made = {
-        "baselines": baselines_analysis(default, dataset),
-        "erratum": erratum_analysis(published_code, dataset),
-        "audit": audit_analysis(default, dataset),
-        "facing": {name: facing_analysis(run, dataset) for name, run in both.items()},
+        "baselines": baselines_analysis(runs["default"], dataset),
+        "erratum": erratum_analysis(runs["as_published"], dataset),
+        "audit": audit_analysis(runs["default"], dataset),
+        "facing": {name: facing_analysis(runs[name], dataset) for name in ("default", "flip")},
     }
     return [publish(name, values, dataset) for name, values in made.items()]
 
@@ -82,10 +72,9 @@ def analyse(data: str = "full", **changes: Any) -> list[Path]:
 def baselines_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     """Fit every baseline on the images that trained ``run`` and compare them on the test set.
 
-    Returns:
-        ``methods``: name -> title, choice and scores of each baseline and of the network;
-        ``differences``: baseline -> its error minus the network's, paired by image, with interval;
-        ``examples``: test images and the completions (10, 28, 14) of each method, for pictures.
+    ``methods``: title, choice and scores of each baseline and of the network; ``differences``: each
+    baseline's error minus the network's, paired by image; ``examples``: test images and each
+    method's completions (10, 28, 14), for pictures.
     """
     splits = split(dataset, run.config.split, train_size=run.config.train_size)
     given, labels = run.config.given, dataset.test.labels.numpy()
@@ -102,5 +91,5 @@ def baselines_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     methods["network"] = {"title": "autoencoder", **run.metrics}
     pictures["network"] = encode(run.model().predict(left))
     examples = {"positions": positions.tolist(), "completions": pictures}
-    compared = {"methods": methods, "differences": differences, "examples": examples}
-    return {"run_id": run.run_id, **compared}
+    values = {"methods": methods, "differences": differences, "examples": examples}
+    return {"run_id": run.run_id, **values}

@@ -3,41 +3,29 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 
 from ..config import SCHEMA_VERSION, SEEDS, RunConfig
 from ..evaluation import Interval
-from ..models import MODELS
 from ..runs.record import Record
 from ..variants import STUDIES, VARIANTS, members
 
 OTHER_CODE = "made by another revision"
 USABLE = ("", OTHER_CODE)  # of a record's staleness: its settings are those of its variant
 
-# what is averaged over seeds
-MEASURES: dict[str, Callable[[Record], float]] = {
-    "val_mse": lambda record: record.val_mse,
-    "test_mse": lambda record: record.test.mse.mean,
-    "test_ssim": lambda record: record.test.ssim.mean,
-    "best_epoch": lambda record: record.best_epoch,
-    "seconds": lambda record: record.seconds,
-}
+# what is averaged over seeds, and where a record has it
+PLACES = {"val_mse": "val_mse", "test_mse": "test.mse.mean", "test_ssim": "test.ssim.mean"}
 
 
 def staleness(record: Record) -> str:
     """Return why the present code might give another result than the record's, or ``""``."""
-    model = record.identity.get("model")
     if record.identity.get("schema_version") != SCHEMA_VERSION:
         return "made with another schema"
-    if record.variant not in VARIANTS or model not in MODELS:
+    if record.variant not in VARIANTS:
         return "no longer declared"
-    try:
-        expected = RunConfig.of_variant(
-            record.variant, seed=record.seed, data=record.identity["data"]
-        )
-    except (ValueError, KeyError):
-        return "no longer allowed"
+    expected = RunConfig.of_variant(record.variant, seed=record.seed, data=record.identity["data"])
     if expected.hash() != record.config_hash:
         return "made with other settings"
     return "" if record.is_current else OTHER_CODE
@@ -70,14 +58,17 @@ class Summary:
         """Whether its validation images are not those of the test."""
         return bool(self.records) and self.records[0].identity.get("split") == "holdout"
 
+    def values(self, measure: str) -> list[float]:
+        """Return a measure, a name in ``PLACES``, of each seed."""
+        return list(map(attrgetter(PLACES[measure]), self.records))
+
     def mean(self, measure: str) -> float:
-        """Return the mean over seeds of a measure, a name in ``MEASURES``."""
-        return statistics.fmean(map(MEASURES[measure], self.records))
+        """Return the mean over seeds of a measure."""
+        return statistics.fmean(self.values(measure))
 
     def sd(self, measure: str) -> float:
         """Return the standard deviation over seeds; 0 where there is one."""
-        values = list(map(MEASURES[measure], self.records))
-        return statistics.stdev(values) if len(values) > 1 else 0.0
+        return statistics.stdev(self.values(measure)) if self.count > 1 else 0.0
 
     def interval(self, measure: str) -> Interval:
         """Return the mean over ``count`` seeds, and one standard deviation to either side."""
@@ -86,6 +77,8 @@ class Summary:
 
     def text(self, measure: str, digits: int) -> str:
         """Return the mean and, where there are several seeds, ± the standard deviation."""
+        if not self.records:
+            return "–"
         spread = f" ± {self.sd(measure):.{digits}f}" if self.count > 1 else ""
         return f"{self.mean(measure):.{digits}f}{spread}"
 
@@ -97,27 +90,26 @@ class Summary:
         return "; ".join([*few, *(f"stale: {why}" for why in self.stale)])
 
 
-def summarise_variants(records: Iterable[Record], study: str = "study") -> dict[str, Summary]:
-    """Return the summary of each of a study's variants, in their order, then of any others.
+Summaries = Mapping[str, Summary]  # by the variant's name
 
-    A variant without records has an empty summary. Of one whose settings were changed, records of
-    the old settings count only until there is one of the new.
+
+def summarise_variants(records: Iterable[Record], study: str = "study") -> dict[str, Summary]:
+    """Return the summary, which may be empty, of each of a study's variants, then of any others.
+
+    Of one whose settings were changed, the old records count only until there is one of the new.
     """
     found: dict[str, list[Record]] = {name: [] for name in members(STUDIES[study])}
-    for record in sorted(records, key=lambda record: record.key):
+    for record in sorted(records, key=attrgetter("key")):
         found.setdefault(record.variant, []).append(record)
-    summaries = {}
-    for name, own in found.items():
-        usable = [record for record in own if staleness(record) in USABLE]
-        summaries[name] = Summary(name, tuple(usable or own))
-    return summaries
+    usable = {name: [r for r in own if staleness(r) in USABLE] for name, own in found.items()}
+    return {name: Summary(name, tuple(usable[name] or own)) for name, own in found.items()}
 
 
-def best_on_validation(summaries: Mapping[str, Summary]) -> tuple[Summary, list[int]] | None:
+def best_on_validation(summaries: Summaries) -> tuple[Summary, list[int]] | None:
     """Return the variant with the lowest mean validation MSE, and the seeds it was chosen by.
 
-    The seeds are those that all variants have: a mean over other seeds would compare seeds, too.
-    Variants that validate on the test set cannot be chosen. None if there is nothing to choose.
+    They are those that all variants have: a mean over other seeds would compare seeds, too. None
+    if there is no variant to choose.
     """
     candidates = [summary for summary in summaries.values() if summary.can_be_chosen]
     if not candidates:
@@ -128,43 +120,30 @@ def best_on_validation(summaries: Mapping[str, Summary]) -> tuple[Summary, list[
     return candidates[means.index(min(means))], common
 
 
-def seed_noise(summaries: Mapping[str, Summary]) -> tuple[float, list[str]] | None:
-    """Return what another seed changes, and the variants that differ from the default by no more.
+def seed_noise(summaries: Summaries) -> tuple[float, list[str]] | None:
+    """Return the sd of the default's validation MSE, and the variants that lie within two of them.
 
-    The first is the standard deviation of the default's validation MSE; a variant differs by no
-    more if its mean lies within two of them. None where the default has fewer than two seeds.
+    None where the default has fewer than two seeds.
     """
     usual = summaries.get("default", Summary("default"))
     if usual.count < 2:
         return None
     mean, sd = usual.mean("val_mse"), usual.sd("val_mse")
-    return sd, [
-        name
-        for name, summary in summaries.items()
-        if name != "default"
-        and summary.can_be_chosen
-        and abs(summary.mean("val_mse") - mean) <= 2 * sd
-    ]
+    others = [s for n, s in summaries.items() if n != "default" and s.can_be_chosen]
+    return sd, [s.variant for s in others if abs(s.mean("val_mse") - mean) <= 2 * sd]
 
 
-def factor_summaries(
-    summaries: Mapping[str, Summary], study: str = "study"
-) -> dict[str, list[Summary]]:
+def factor_summaries(summaries: Summaries, study: str = "study") -> dict[str, list[Summary]]:
     """Return factor -> its variants that have records; only where there are two or more."""
-    found = {
-        factor: [summaries[name] for name in names if name in summaries and summaries[name].count]
-        for factor, names in STUDIES[study].items()
-    }
+    there = {name: summary for name, summary in summaries.items() if summary.count}
+    found = {f: [there[n] for n in names if n in there] for f, names in STUDIES[study].items()}
     return {factor: own for factor, own in found.items() if len(own) > 1}
 
 
-def completeness(summaries: Mapping[str, Summary], name: str) -> str:
-    """Return, in Markdown, what of the study ``name`` is there, missing and stale, and what to do.
-
-    Without any record that is all there is to say.
-    """
-    runs = sum(summary.count for summary in summaries.values())
-    if not runs:
+def completeness(summaries: Summaries, name: str) -> str:
+    """Return, in Markdown, what of a study is there, missing and stale, and what to do."""
+    counts = [summary.count for summary in summaries.values()]
+    if not any(counts):
         return f"**No results yet.** There is no run in `{name}`; `make study` fills `study.json`."
     groups = {
         "missing": [n for n, s in summaries.items() if not s.count],
@@ -172,11 +151,11 @@ def completeness(summaries: Mapping[str, Summary], name: str) -> str:
         "stale": [n for n, s in summaries.items() if s.stale],
     }
     listed = [
-        f"{what}: {'all' if len(names) == len(summaries) else ', '.join(f'`{n}`' for n in names)}"
+        f"{what}: {', '.join(f'`{n}`' for n in names) if len(names) < len(summaries) else 'all'}"
         for what, names in groups.items()
         if names
     ]
-    whole = f"`{name}` holds {runs} runs of {sum(s.count > 0 for s in summaries.values())} variants"
+    whole = f"`{name}` holds {sum(counts)} runs of {sum(map(bool, counts))} variants"
     if not listed:
         made = "made by code that computes what it does now"
         return f"{whole}, each with {SEEDS} seeds or more, {made}."
@@ -184,28 +163,27 @@ def completeness(summaries: Mapping[str, Summary], name: str) -> str:
     return f"{whole}. **Not complete:** {'; '.join(listed)}. {todo}"
 
 
-def table_rows(summaries: Mapping[str, Summary]) -> list[dict[str, str]]:
+def table_rows(summaries: Summaries) -> list[dict[str, str]]:
     """Return the table of all variants, the lowest mean validation MSE first, missing ones last."""
-    rows = []
-    there = sorted((s for s in summaries.values() if s.records), key=lambda s: s.mean("val_mse"))
-    for summary in [*there, *(s for s in summaries.values() if not s.records)]:
-        row = dict.fromkeys(("validation MSE", "test MSE", "test SSIM", "parameters"), "–")
-        if summary.records:
-            row = {
-                "validation MSE": summary.text("val_mse", 5),
-                "test MSE": summary.text("test_mse", 5),
-                "test SSIM": summary.text("test_ssim", 4),
-                "parameters": f"{summary.records[0].parameters:,}",
-            }
-        star = "" if summary.can_be_chosen or not summary.records else r" \*"
-        rows.append({"variant": f"`{summary.variant}`{star}", **row, "note": summary.note()})
-    return rows
+    there = [summary for summary in summaries.values() if summary.count]
+    missing = [summary for summary in summaries.values() if not summary.count]
+    return [
+        {
+            "variant": f"`{s.variant}`" + ("" if s.can_be_chosen or not s.count else r" \*"),
+            "validation MSE": s.text("val_mse", 5),
+            "test MSE": s.text("test_mse", 5),
+            "test SSIM": s.text("test_ssim", 4),
+            "parameters": f"{s.records[0].parameters:,}" if s.count else "–",
+            "note": s.note(),
+        }
+        for s in sorted(there, key=lambda s: s.mean("val_mse")) + missing
+    ]
 
 
 def origin_rows(records: Iterable[Record]) -> list[dict[str, str]]:
     """Return where and when the records were made: one row a device and library."""
     groups: dict[tuple[str, str], list[Record]] = {}
-    for record in sorted(records, key=lambda record: record.origin.finished):
+    for record in sorted(records, key=attrgetter("origin.finished")):
         key = record.origin.device, record.origin.versions.get("torch", "unknown")
         groups.setdefault(key, []).append(record)
     return [
