@@ -42,7 +42,6 @@ class Images:
     labels: Tensor  # int64 (N,), indices into CLASS_NAMES
 
     def __post_init__(self) -> None:
-        """Refuse tensors of another shape or type."""
         n = len(self.labels)
         expected = ((n, 1, IMAGE_SIZE, IMAGE_SIZE), torch.uint8), ((n,), torch.int64)
         found = tuple((tuple(x.shape), x.dtype) for x in (self.images, self.labels))
@@ -50,11 +49,9 @@ class Images:
             raise ValueError(f"images and labels are {found}, expected {expected}")
 
     def __len__(self) -> int:
-        """Return the number of images."""
         return len(self.labels)
 
     def __repr__(self) -> str:
-        """Return a short description in place of the pixels."""
         return f"Images({len(self)} on {self.images.device})"
 
     def to(self, device: torch.device | str) -> Images:
@@ -99,13 +96,9 @@ class Splits:
 def load(name: str = "full", folder: str | os.PathLike[str] | None = None) -> Dataset:
     """Load Fashion-MNIST, obtaining it if it is nowhere, or the sample that ships with the package.
 
-    Args:
-        name: "full", or "sample": 2,000 + 1,000 images, stratified, always offline.
-        folder: the only place to look for the full set; by default those of ``download.find``.
-
-    Raises:
-        ValueError: if the name is not known.
-        DataError: if files are missing, damaged or foreign, or cannot be obtained.
+    The "sample" has 2,000 + 1,000 images, stratified, and is always offline. The "full" set is
+    looked for in ``folder`` alone, or else where ``download.find`` does. Raises ValueError if the
+    name is not known, DataError if files are missing, damaged or foreign, or cannot be obtained.
     """
     sums = download.SHA256[known(name, download.SHA256, "data")]
     place, files = download.find(name, folder)
@@ -114,14 +107,10 @@ def load(name: str = "full", folder: str | os.PathLike[str] | None = None) -> Da
 
 
 def stratified_order(labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Return a random permutation of which every prefix holds the classes in proportion.
+    """Return a random permutation, int64 (N,), of which every prefix has the classes in proportion.
 
     The k-th of a class's n images, in random order, is placed at (k - 1/2) / n of the whole; so
-    every class has its share of any prefix, to within one image. Prefixes are nested by nature.
-
-    Args:
-        labels: int64 (N,).
-        generator: on the CPU, as the permutation, int64 (N,), is.
+    every class has its share of any prefix, to within one image. The generator is on the CPU.
     """
     shuffled = torch.randperm(len(labels), generator=generator)
     member = F.one_hot(labels.cpu()[shuffled], len(CLASS_NAMES)).double()  # (N, 10)
@@ -134,17 +123,11 @@ def split(
 ) -> Splits:
     """Split a data set into train, validation and test.
 
-    Args:
-        dataset: what ``load`` returned.
-        protocol: "holdout": a stratified sixth of the training file validates (10,000 images; of
-            the sample 330). "as_published": all of it trains and the test file validates as well,
-            which makes the validation loss an optimistic estimate; only to replicate.
-        seed: of the split, and of the subset.
-        train_size: keep a stratified subset of the train part of this size; 0 keeps all. With the
-            same seed a smaller subset lies in every larger one.
-
-    Raises:
-        ValueError: if the protocol is not known or the train_size not available.
+    With "holdout" a stratified sixth of the training file validates (10,000 images; of the sample
+    330). With "as_published" all of it trains and the test file validates as well, which makes the
+    validation loss an optimistic estimate; only to replicate. ``train_size`` keeps a stratified
+    subset of the train part, which with the same seed lies in every larger one; 0 keeps all.
+    Raises ValueError if the protocol is not known or the ``train_size`` not available.
     """
     validation = dataset.test
     order = stratified_order(dataset.train.labels, torch.Generator().manual_seed(seed))
@@ -163,11 +146,7 @@ def split(
 
 
 def to_unit(images: Tensor) -> Tensor:
-    """Return uint8 grey values as float32 in [0, 1].
-
-    Raises:
-        ValueError: if they have another type, so that they may have been scaled already.
-    """
+    """Return uint8 grey values as float32 in [0, 1]; ValueError for others: scaled already?"""
     if images.dtype != torch.uint8:
         raise ValueError(f"images are {images.dtype}, expected torch.uint8")
     return images.to(torch.float32).div_(255)
@@ -178,10 +157,7 @@ def halves(images: Tensor, given: str = "left") -> tuple[Tensor, Tensor]:
 
     In this canonical pose the known half is the left one, and its last column touches the first of
     the unknown half. A known right half is mirrored; top and bottom are transposed (top row to
-    left column). The halves are views where no mirroring is needed.
-
-    Raises:
-        ValueError: if ``given``, the known side, or the images' size is not allowed.
+    left column). Raises ValueError if ``given``, the known side, or the size is not allowed.
     """
     if images.shape[-2:] != (IMAGE_SIZE, IMAGE_SIZE):
         raise ValueError(f"images are {tuple(images.shape)}, expected (..., 28, 28)")
@@ -193,11 +169,7 @@ def halves(images: Tensor, given: str = "left") -> tuple[Tensor, Tensor]:
 
 
 def join(left: Tensor, right: Tensor, given: str = "left") -> Tensor:
-    """Put two halves (..., 28, 14) together as images (..., 28, 28): the inverse of ``halves``.
-
-    Raises:
-        ValueError: if ``given``, the side of the known half, or a half's size is not allowed.
-    """
+    """Put two halves (..., 28, 14) together as images (..., 28, 28): the inverse of ``halves``."""
     for half in (left, right):
         if half.shape[-2:] != (IMAGE_SIZE, HALF_WIDTH):
             raise ValueError(f"a half is {tuple(half.shape)}, expected (..., 28, 14)")
@@ -216,22 +188,13 @@ def batches(
     flip: bool = False,
     shift: int = 0,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Iterate once over all images in batches of halves, the last one possibly shorter.
+    """Yield all images once, as left and right halves, float32 (B, 1, 28, 14) in [0, 1].
 
-    Args:
-        images: on any device; the batches are on the same.
-        batch_size: at least 1.
-        generator: on the CPU; draws a fresh permutation. None: in order.
-        given: the known side, see ``halves``.
-        flip: mirror each image left-right with probability 1/2 before it is cut.
-        shift: move each image by up to so many pixels along each axis before it is cut; black
-            comes in at the border.
-
-    Yields:
-        left, right: float32 (B, 1, 28, 14) in [0, 1].
-
-    Raises:
-        ValueError: on the first batch: a size below 1, or flip or shift without a generator.
+    They come in batches, the last one possibly shorter, on the images' device, and in an order
+    that the generator, on the CPU, draws afresh; None: in that of the file. Before an image is cut
+    (see ``halves``), ``flip`` mirrors it left-right with probability 1/2, and ``shift`` moves it by
+    up to so many pixels along each axis, black coming in at the border. Raises ValueError on the
+    first batch if the size is below 1, or if flip or shift have no generator to draw from.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, allowed: 1 or more")

@@ -63,14 +63,12 @@ class MissingError(DataError):
 
 
 def find(name: str, folder: str | os.PathLike[str] | None = None) -> tuple[Path, Files]:
-    """Return the files of a data set and the folder that they lie in.
+    """Return the folder that the files of a data set lie in, and the files.
 
     The full set is read from ``folder`` or else the folder that HALFGEN_DATA names, and only there
     if either is given. With neither, the project's ``data/`` and ``/usr/share/datasets`` are
-    searched; at last it is downloaded into the project's ``data/``.
-
-    Raises:
-        DataError: if there is a bad file where it looks, or files are missing and cannot be had.
+    searched; at last it is downloaded into the project's ``data/``. Raises DataError if there is a
+    bad file where it looks, or files are missing and cannot be had.
     """
     if name == "sample":
         return SAMPLE_FOLDER, read_folder(SAMPLE_FOLDER, SHA256[name])
@@ -108,9 +106,7 @@ def _search(project: Path) -> tuple[Path, Files]:
 def read_folder(folder: Path, sums: Mapping[str, str]) -> Files:
     """Read the files that ``sums`` names in ``folder``, gzipped or plain, which is preferred.
 
-    Raises:
-        DataError: if a file is not the one that its sum tells of.
-        MissingError: if not all are there, but none is wrong.
+    Raises DataError if one is wrong, and MissingError if none is, but not all are there.
     """
     layouts = [
         {
@@ -123,21 +119,16 @@ def read_folder(folder: Path, sums: Mapping[str, str]) -> Files:
     ]
     paths = max(layouts, key=len)
     files = {name: read_verified(path, sums[name]) for name, path in paths.items()}
-    if missing := [name for name in sums if name not in files]:
-        what = (
-            f"lacks {', '.join(missing)} (.gz or not)" if os.path.isdir(folder) else "is no folder"
-        )
+    if missing := ", ".join(name for name in sums if name not in files):
+        what = f"lacks {missing} (.gz or not)" if os.path.isdir(folder) else "is no folder"
         raise MissingError(f"{folder} {what}")
     return files
 
 
 def read_verified(path: Path, expected: str) -> bytearray:
-    """Return the content, uncompressed, of a file whose SHA-256 is as expected.
+    """Return a file's content, uncompressed; DataError if its SHA-256 is not as expected.
 
     Whatever the file holds, never more than ``MAX_BYTES`` are read, or inflated.
-
-    Raises:
-        DataError: if it has another sum or cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -217,8 +208,8 @@ Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 def from_debian(folder: Path) -> Path:
     """Download Debian's package and unpack it in ``folder``; installs nothing, needs no root."""
     folder = folder.resolve()
-    for part in ("state/lists/partial", "cache/archives/partial"):
-        (folder / part).mkdir(parents=True)
+    (folder / "state/lists/partial").mkdir(parents=True)
+    (folder / "cache/archives/partial").mkdir(parents=True)
     (folder / "apt.conf").write_text(_APT_CONFIG.format(folder=folder))
     # One source of several that cannot be reached fails the update but may not matter: go on.
     steps = (f"apt-get -qq -c apt.conf {step}" for step in ("update", f"download {DEBIAN_PACKAGE}"))
@@ -233,9 +224,8 @@ def from_debian(folder: Path) -> Path:
 def _run(command: str, folder: Path) -> str:
     """Run a command in ``folder`` and return what it complains of, in English."""
     english = {**os.environ, "LC_ALL": "C"}
-    ended = subprocess.run(
-        command.split(), cwd=folder, env=english, capture_output=True, timeout=APT_TIMEOUT
-    )
+    options = {"cwd": folder, "env": english, "capture_output": True, "timeout": APT_TIMEOUT}
+    ended = subprocess.run(command.split(), **options)
     return "; ".join(ended.stderr.decode(errors="replace").splitlines())
 
 
