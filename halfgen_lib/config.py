@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -23,6 +22,14 @@ SCHEMA_VERSION = 1  # raise it when a setting changes its meaning: old results a
 Data = Literal["full", "sample"]
 Split = Literal["holdout", "as_published"]
 Given = Literal["left", "right", "top", "bottom"]
+
+# how many images train where train_size is 0, by data and split
+TRAIN_IMAGES = {
+    ("full", "holdout"): 50_000,
+    ("full", "as_published"): 60_000,
+    ("sample", "holdout"): 1_670,
+    ("sample", "as_published"): 2_000,
+}
 
 # These say how and where a run is made, not what it computes: they are no part of its identity.
 _NOT_IDENTITY = {"variant", "device"}
@@ -161,25 +168,16 @@ class RunConfig(Settings):
         """The name of the run's directory."""
         return f"{self.model}-{self.variant}-seed{self.seed}-{self.hash()}"
 
+    @property
+    def train_images(self) -> int:
+        """How many images it trains on."""
+        return self.train_size or TRAIN_IMAGES[self.data, self.split]
+
 
 def identity_hash(identity: dict[str, Any]) -> str:
     """Return the 10 hexadecimal digits that name a run with this :meth:`RunConfig.identity`."""
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:10]
-
-
-# how many images train where train_size is 0, by data and split
-TRAIN_IMAGES = {
-    ("full", "holdout"): 50_000,
-    ("full", "as_published"): 60_000,
-    ("sample", "holdout"): 1_670,
-    ("sample", "as_published"): 2_000,
-}
-
-
-def train_images(identity: Mapping[str, Any]) -> int:
-    """Return how many images a run with this :meth:`RunConfig.identity` trains on."""
-    return identity["train_size"] or TRAIN_IMAGES[identity["data"], identity["split"]]
 
 
 # ---- what notebooks can be asked, beside the training's, which takes a RunConfig

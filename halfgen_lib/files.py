@@ -10,7 +10,8 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,7 @@ def folder(variable: str, *default: str) -> Path:
 def write_atomic(path: Path, content: bytes) -> None:
     """Write a file so that a crash at any moment leaves the old one or the new one, whole.
 
-    Of several processes that write it at once, the last one wins.
-
-    Raises:
-        OSError: if the disk is full or the folder read-only; it names ``path``.
+    Of several processes that write it, the last one wins. An OSError (disk full) names the file.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -65,11 +63,7 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def to_json(value: Any) -> bytes:
-    """Return ``value`` as indented JSON: plain values, and pydantic's models as their fields.
-
-    Raises:
-        ValueError: for a NaN or an infinity, which JSON knows not.
-    """
+    """Return finite values as indented JSON, pydantic's models as their fields."""
     text = json.dumps(value, indent=1, allow_nan=False, default=BaseModel.model_dump)
     return (text + "\n").encode()
 
@@ -84,71 +78,55 @@ def write_published(place: Path, contents: Mapping[str, bytes]) -> None:
     place.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         write_atomic(place / name, content)
-    sums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    write_json(place / MANIFEST, sums)
+    write_json(place / MANIFEST, {name: _sha256(content) for name, content in contents.items()})
 
 
-# ---- reading
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+# ---- reading: a RunError names the file that is missing, damaged or not the recorded one
+
+
+@contextmanager
+def reading(path: Path, then: str = "") -> Iterator[None]:
+    """Raise :class:`RunError`, which names ``path``, for whatever its content makes fail."""
+    try:
+        yield
+    except RunError:
+        raise
+    except Exception as error:  # libraries have errors of every kind, and none says which file
+        reason = " ".join(str(error).split())[:200]  # torch names every layer, pydantic a page
+        raise RunError(f"{path} cannot be read: {type(error).__name__}: {reason}{then}") from error
 
 
 def read_manifest(place: Path, remedy: str = REMEDY) -> dict[str, str]:
-    """Return the SHA-256 of each file of a published folder, by its name.
-
-    Raises:
-        RunError: if the manifest is missing or damaged.
-    """
-    path = place / MANIFEST
-    try:
-        return dict(json.loads(read_bytes(path, remedy)))
-    except (ValueError, TypeError) as error:
-        raise RunError(f"{path} cannot be read: {error}; {remedy}") from None
+    """Return the SHA-256 of each file of a published folder, by its name."""
+    with reading(place / MANIFEST, f"; {remedy}"):
+        return dict(json.loads(read_bytes(place / MANIFEST, remedy)))
 
 
 def read_bytes(path: Path, remedy: str = REMEDY) -> bytes:
-    """Return a file's content; in a published folder, only the recorded one.
-
-    Args:
-        path: of the file.
-        remedy: what to do about a published file that cannot be used; ends the error's message.
-
-    Raises:
-        RunError: if it is missing, cannot be read, or has another SHA-256 than is recorded.
-    """
+    """Return a file's content; of a published one, ``remedy`` says what to do if it is refused."""
     manifest = path.with_name(MANIFEST)
     then = f"; {remedy}" if path == manifest or manifest.exists() else ""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         raise RunError(f"{path} is missing{then}") from None
-    except OSError as error:
-        raise RunError(f"{path} cannot be read: {error}{then}") from None
     if then and path != manifest:
-        found = hashlib.sha256(content).hexdigest()
-        recorded = read_manifest(path.parent, remedy).get(path.name)
+        found, recorded = _sha256(content), read_manifest(path.parent, remedy).get(path.name)
         if found != recorded:
-            raise RunError(
-                f"{path} is not the file that was published: it has SHA-256 {found}, recorded is"
-                f" {recorded}{then}"
-            )
+            what = f"it has SHA-256 {found}, recorded is {recorded}"
+            raise RunError(f"{path} is not the file that was published: {what}{then}")
     return content
 
 
-def read_json(path: Path, *, finite: bool = True) -> Any:
-    """Return what a JSON file holds.
-
-    Args:
-        path: of the file.
-        finite: whether a NaN or an infinity, which JSON knows not, is a damage.
-
-    Raises:
-        RunError: as :func:`read_bytes`, and if the file is damaged; the message names it.
-    """
-    number = finite_float if finite else float
-    try:
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds; a NaN or an infinity, which JSON knows not, is a damage."""
+    with reading(path):
         text = read_bytes(path).decode()
-        return json.loads(text, parse_constant=number, parse_float=number)
-    except (ValueError, RecursionError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from None
+        return json.loads(text, parse_constant=finite_float, parse_float=finite_float)
 
 
 def finite_float(text: str) -> float:

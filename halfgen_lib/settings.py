@@ -35,7 +35,7 @@ class Settings(BaseModel):
 def did_you_mean(word: str, table: Iterable[Any]) -> str:
     """Return ``; did you mean 'name'?`` for the nearest name in ``table``, or nothing."""
     names = {str(name).lower(): name for name in table}
-    near = difflib.get_close_matches(word.lower(), names, n=1)
+    near = difflib.get_close_matches(str(word).lower(), names, n=1)
     return f"; did you mean {names[near[0]]!r}?" if near else ""
 
 

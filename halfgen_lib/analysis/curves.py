@@ -10,7 +10,6 @@ from typing import NamedTuple
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..config import train_images
 from ..models import build_model
 from ..models.base import HALF_SHAPE
 from ..runs.record import Record
@@ -31,14 +30,14 @@ def training_flops(record: Record) -> float:
         model = build_model(record.identity["model"], record.identity["model_settings"])
     with FlopCounterMode(display=False) as counter:
         model.eval()(torch.zeros(1, *HALF_SHAPE)).sum().backward()
-    return float(counter.get_total_flops()) * train_images(record.identity) * record.epochs
+    return float(counter.get_total_flops()) * record.train_images * record.epochs
 
 
 # axis -> what of a record it shows, and the factor of each study that varies it
 AXES: dict[str, tuple[Callable[[Record], float], Mapping[str, str]]] = {
     "parameters": (lambda record: record.parameters, {"study": "features", "beyond": "size"}),
     "training images": (
-        lambda record: train_images(record.identity),
+        lambda record: record.train_images,
         {"study": "train_size", "beyond": "train_size"},
     ),
     "operations in training": (training_flops, {"study": "epochs", "beyond": "epochs"}),

@@ -28,7 +28,7 @@ import numpy as np
 from safetensors.torch import load
 
 from ..config import RunConfig
-from ..files import RunError, finite_float, folder, read_bytes, read_json, write_json
+from ..files import RunError, finite_float, folder, read_bytes, read_json, reading, write_json
 from ..models import build_model, revision
 from ..models.base import Completer
 
@@ -39,21 +39,6 @@ CURRENT = "current"
 def default_runs_dir() -> Path:
     """Return the folder of the runs: ``HALFGEN_RUNS``, or ``runs`` in the project."""
     return folder("HALFGEN_RUNS", "runs")
-
-
-@contextmanager
-def _damaged(path: Path) -> Iterator[None]:
-    """Raise :class:`RunError`, which names ``path``, for whatever its content makes fail.
-
-    Libraries answer a damaged file with errors of every kind, and none says which file it was.
-    """
-    try:
-        yield
-    except RunError:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]  # torch names every layer, pydantic a page
-        raise RunError(f"{path} cannot be used: {type(error).__name__}: {reason}") from error
 
 
 @dataclass(frozen=True)
@@ -75,7 +60,7 @@ class Run:
     @cached_property
     def config(self) -> RunConfig:
         """The settings of the run."""
-        with _damaged(self.directory / "config.json"):
+        with reading(self.directory / "config.json"):
             return RunConfig(**self.record["config"])
 
     @property
@@ -87,10 +72,10 @@ class Run:
     def status(self) -> dict[str, Any]:
         """The content of ``status.json``; ``{"state": "new"}`` before there is one."""
         path = self.directory / "status.json"
-        status = read_json(path) if path.exists() else {"state": "new"}
-        if not isinstance(status, dict) or not isinstance(status.get("state"), str):
-            raise RunError(f"{path} says no state: {str(status)[:100]}")
-        return status
+        if not path.exists():
+            return {"state": "new"}
+        with reading(path):
+            return {"state": "unknown"} | read_json(path)
 
     @property
     def is_finished(self) -> bool:
@@ -106,7 +91,7 @@ class Run:
     def scores(self) -> dict[str, np.ndarray]:
         """Every score of every test image, in the order of the test file."""
         path = self.directory / "scores.npz"
-        with _damaged(path), np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as file:
+        with reading(path), np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as file:
             scores = dict(file)
             if any(values.dtype != np.float32 for values in scores.values()):
                 raise TypeError("not all of it is float32")
@@ -118,12 +103,10 @@ class Run:
         path = self.directory / "history.csv"
         if not path.exists() and not self.is_finished:  # before the first epoch's end
             return {name: np.array([]) for name in HISTORY_COLUMNS}
-        with _damaged(path):
-            rows = list(csv.DictReader(read_bytes(path).decode().splitlines()))
-            return {
-                name: np.array([finite_float(row[name]) for row in rows])
-                for name in HISTORY_COLUMNS
-            }
+        with reading(path):
+            rows = [*csv.DictReader(read_bytes(path).decode().splitlines())]
+            columns = ([finite_float(row[name]) for row in rows] for name in HISTORY_COLUMNS)
+            return dict(zip(HISTORY_COLUMNS, map(np.array, columns), strict=True))
 
     @property
     def best_epoch(self) -> int:
@@ -139,29 +122,24 @@ class Run:
         """Return the network with the kept weights (``model``) or the last epoch's (``last``)."""
         path = self.directory / f"{weights}.safetensors"
         model = build_model(self.config.model, self.config.model_settings)
-        with _damaged(path):
+        with reading(path):
             model.load_state_dict(load(read_bytes(path)))
         return model.eval()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the directory for this process alone; the system frees it when the process dies.
-
-        Raises:
-            RunError: if another process holds it; the message names its pid.
-        """
+        """Hold the directory for this process alone; RunError names the one that holds it."""
         import fcntl
 
         self.directory.mkdir(parents=True, exist_ok=True)
         with (self.directory / "lock").open("a+") as file:
-            try:
+            try:  # the system frees it when the process dies
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 file.seek(0)
-                raise RunError(
-                    f"run {self.run_id} is being trained by process {file.read().strip() or '?'};"
-                    " wait for it, or end it, and start again"
-                ) from None
+                holder = f"is being trained by process {file.read().strip() or '?'}"
+                then = "wait for it, or end it, and start again"
+                raise RunError(f"run {self.run_id} {holder}; {then}") from None
             file.truncate(0)
             file.write(f"{os.getpid()}\n")
             file.flush()
@@ -173,8 +151,7 @@ class Run:
 def find_run(run_id: str = CURRENT, runs_dir: Path | None = None) -> Run:
     """Return a finished run: the one named, or the one that was last chosen by :func:`choose_run`.
 
-    Raises:
-        RunError: if there is none, or it is not finished; the message says what to do.
+    Raises RunError if there is none, or it is not finished; the message says what to do.
     """
     runs_dir = runs_dir or default_runs_dir()
     if run_id == CURRENT:
@@ -184,26 +161,18 @@ def find_run(run_id: str = CURRENT, runs_dir: Path | None = None) -> Run:
     run = Run(runs_dir / run_id)
     state = run.status["state"] if run.directory.is_dir() else "missing"
     if state != "finished":
-        raise RunError(
-            f"run {run_id} is {state}, not finished: nothing is shown from it;"
-            " run notebook 02_train (it resumes where it stopped)"
-        )
+        then = "nothing is shown from it; run notebook 02_train (it resumes where it stopped)"
+        raise RunError(f"run {run_id} is {state}, not finished: {then}")
     return run
 
 
 def current_run_id(runs_dir: Path) -> str:
-    """Return the name of the run that :func:`choose_run` chose last.
-
-    Raises:
-        RunError: if there is none, or the file that says so is damaged.
-    """
+    """Return the name of the run that :func:`choose_run` chose last; RunError if there is none."""
     pointer = runs_dir / f"{CURRENT}.json"
     if not pointer.exists():
         raise RunError(f"no run was trained yet in {runs_dir}: run notebook 02_train first")
-    chosen = read_json(pointer)
-    if not isinstance(chosen, dict) or not isinstance(chosen.get("run_id"), str):
-        raise RunError(f"{pointer} names no run; remove it and run notebook 02_train")
-    return chosen["run_id"]
+    with reading(pointer):
+        return str(read_json(pointer)["run_id"])
 
 
 def choose_run(run: Run) -> None:

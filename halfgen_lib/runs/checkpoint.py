@@ -5,7 +5,6 @@ Whenever the process stops, what lies there is whole and says how far it came.
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -19,9 +18,9 @@ from torch import Tensor
 
 from ..data import Dataset, Images
 from ..evaluation import score_images, summarise
-from ..files import write_atomic, write_json
+from ..files import reading, write_atomic, write_json
 from ..models import revision
-from . import HISTORY_COLUMNS, Run, RunError
+from . import HISTORY_COLUMNS, Run
 from .provenance import now, provenance
 
 if TYPE_CHECKING:
@@ -32,20 +31,13 @@ def begin(run: Run, trainer: Trainer, dataset: Dataset, say: Callable[..., None]
     """Take up an unfinished run, or lay the first file of a new one."""
     resume, config = run.directory / "resume.pt", trainer.config
     if not resume.exists():
-        record = {
-            "config": config.model_dump(mode="json"),
-            "identity": config.identity(),
-            "revision": revision(config.model),
-            **provenance(trainer.device, dataset.sha256),
-        }
-        write_json(run.directory / "config.json", record)
+        record = {"config": config.model_dump(mode="json"), "identity": config.identity()}
+        record["revision"] = revision(config.model)
+        origin = provenance(trainer.device, dataset.sha256)
+        write_json(run.directory / "config.json", record | origin)
         return
-    try:
+    with reading(resume, f"; remove it to train {run.run_id} from the start"):
         trainer.load_state(torch.load(resume, map_location=trainer.device, weights_only=True))
-    except Exception as error:
-        raise RunError(
-            f"{resume} cannot be used ({error}); remove it to train {run.run_id} from the start"
-        ) from error
     say(f"resuming {run.run_id} after epoch {len(trainer.history)} of {config.epochs}")
 
 
@@ -97,11 +89,9 @@ def write_status(run: Run, state: str, **details: Any) -> None:
 
 def write_history(run: Run, rows: list[dict[str, float]]) -> None:
     """Write ``history.csv``; floats keep every digit."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomic(run.directory / "history.csv", text.getvalue().encode())
+    lines = [HISTORY_COLUMNS, *([str(row[name]) for name in HISTORY_COLUMNS] for row in rows)]
+    text = "".join(",".join(line) + "\n" for line in lines)
+    write_atomic(run.directory / "history.csv", text.encode())
 
 
 def write_weights(run: Run, name: str, state: dict[str, Tensor]) -> None:

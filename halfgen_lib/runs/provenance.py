@@ -25,15 +25,10 @@ def now() -> str:
 def choose_device(name: str = "auto") -> torch.device:
     """Return the device to compute on; ``auto`` takes a GPU where there is one.
 
-    Raises:
-        ValueError: if the device asked for is not there.
+    Raises ValueError if the device asked for is not there.
     """
-    there = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    kinds = [kind for kind, is_there in there.items() if is_there]
+    backends = {"cuda": torch.cuda, "mps": torch.backends.mps, "cpu": torch.cpu}
+    kinds = [kind for kind, backend in backends.items() if backend.is_available()]
     if name not in ("auto", *kinds):
         raise ValueError(f"device {name!r} is not there; this machine has: {', '.join(kinds)}")
     return torch.device(kinds[0] if name == "auto" else name)
@@ -54,15 +49,14 @@ def git_commit() -> str:
     What is published does not count: a study that writes it would taint all its later runs.
     """
 
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(project_root()), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    def git(command: str) -> str:
+        options = {"cwd": project_root(), "capture_output": True, "text": True, "check": True}
+        return subprocess.run(["git", *command.split()], **options).stdout.strip()
 
+    published = (f":(exclude)report/{name}" for name in ("results", "networks", "published"))
     try:
-        published = ("results", "networks", "published")
-        files = (".", *(f":(exclude)report/{name}" for name in published))
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", *files)
-        return git("rev-parse", "HEAD") + ("+changes" if changed else "")
+        changed = git(f"status --porcelain --untracked-files=no -- . {' '.join(published)}")
+        return git("rev-parse HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
@@ -70,21 +64,20 @@ def git_commit() -> str:
 def command_line() -> str:
     """Return the command that runs, without its program's folder, at most 1,000 characters."""
     program = Path(sys.argv[0])
-    name = program.name
-    if name == "__main__.py":
-        name = f"python -m {program.parent.name}"
+    is_module = program.name == "__main__.py"
+    name = f"python -m {program.parent.name}" if is_module else program.name
     return " ".join([name, *sys.argv[1:]])[:1000]
 
 
 def provenance(device: torch.device, data_sha256: dict[str, str]) -> dict[str, Any]:
     """Return what a result's record says besides its settings."""
+    packages = {package: version(package) for package in PACKAGES}
     return {
         "created": now(),
         "command": command_line(),
         "git_commit": git_commit(),
         "device": device_name(device),
         "platform": platform.platform(),
-        "versions": {"python": platform.python_version()}
-        | {package: version(package) for package in PACKAGES},
+        "versions": {"python": platform.python_version()} | packages,
         "data_sha256": data_sha256,
     }

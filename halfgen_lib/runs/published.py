@@ -33,24 +33,17 @@ def networks_dir() -> Path:
 def published_runs() -> dict[str, Run]:
     """Return the published runs by name; what is published besides, a classifier, is left out.
 
-    Their files are checked when they are read: one with another hash raises :class:`RunError`.
-
-    Raises:
-        RunError: if a manifest is damaged.
+    Raises RunError if a manifest is damaged, and, once it is read, for a file with another hash.
     """
     folders = [path.parent for path in sorted(networks_dir().glob(f"*/{MANIFEST}"))]
     return {each.name: Run(each) for each in folders if "config.json" in read_manifest(each)}
 
 
 def shown_run(run_id: str = CURRENT) -> Run:
-    """Return the run to show: a finished one, or a published one where none was trained.
+    """Return the run to show: a finished one in ``runs/``, or a published one by its name.
 
-    Args:
-        run_id: a folder in ``runs/`` or the name of a published run; ``current``: the run that was
-            last trained here or, where none was, the published ``cae``.
-
-    Raises:
-        RunError: if there is none; the message says what to do.
+    ``current`` is the one that was last trained here or, where none was, the published ``cae``.
+    Raises RunError if there is none; the message says what to do.
     """
     is_trained = (default_runs_dir() / f"{CURRENT}.json").exists()
     name = DEFAULT if run_id == CURRENT and not is_trained else run_id
@@ -70,44 +63,31 @@ def origin(run: Run) -> str:
 
 
 def publish_run(run: Run, name: str, dataset: Dataset | None = None) -> Run:
-    """Publish a finished run under a name, in place of what had it before.
+    """Publish a finished run under a name, in place of what had it before, and return that.
 
-    Args:
-        run: the run; its kept weights are published in half precision, and scored anew.
-        name: of the published run.
-        dataset: the images that the run saw; loaded if not given.
-
-    Returns:
-        The published run.
-
-    Raises:
-        ValueError: a name that is not one of lower-case letters, digits, ``-`` and ``_``.
-        RunError: if the run is not finished, if its weights are missing, damaged or too large for
-            half precision, if the data are others, or if all networks would exceed 12 MB.
-        DataError: if the images cannot be had.
+    Its kept weights are published in half precision, and scored anew on the ``dataset`` that the
+    run saw, which is loaded if not given. Raises RunError if the run is not finished, if its
+    weights are missing, damaged or too large for half precision, if the data are others, or if
+    all networks would exceed 12 MB; ValueError for a name that is not allowed.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,49}", name):
         raise ValueError(f"name is {name!r}; allowed: lower-case letters, digits, - and _")
-    contents = _contents(run, dataset)
+    if not run.is_finished:
+        raise RunError(f"run {run.run_id} is {run.status['state']}, not finished")
+    contents = _contents(run, dataset or load(run.config.data))
     _check_size(name, sum(map(len, contents.values())))
     published = Run(networks_dir() / name)
     write_published(published.directory, contents)
     return published
 
 
-def _contents(run: Run, dataset: Dataset | None) -> dict[str, bytes]:
+def _contents(run: Run, dataset: Dataset) -> dict[str, bytes]:
     """Return a finished run's files by name: its weights in half precision, their scores."""
-    if not run.is_finished:
-        raise RunError(f"run {run.run_id} is {run.status['state']}, not finished")
-    weights = run.directory / "model.safetensors"
-    if not weights.exists():
-        raise RunError(f"{weights} is missing: train the run again, keeping it")
+    if dataset.sha256 != run.record["data_sha256"]:
+        raise RunError(f"{run.run_id} was trained on other images than those in {dataset.folder}")
     model = run.model()
     halved = _halved(run.run_id, model.state_dict())
     model.load_state_dict(halved)
-    dataset = dataset or load(run.config.data)
-    if dataset.sha256 != run.record["data_sha256"]:
-        raise RunError(f"{run.run_id} was trained on other images than those in {dataset.folder}")
     scores = score_images(model.predict, dataset.test, run.config.given)
     same = ("config.json", "history.csv", "status.json")
     return {name: read_bytes(run.directory / name) for name in same} | {
@@ -119,25 +99,17 @@ def _contents(run: Run, dataset: Dataset | None) -> dict[str, bytes]:
 
 def _halved(run_id: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return a network's weights and statistics in half precision, counts as they are."""
-    halved = {
-        name: (values.half() if values.is_floating_point() else values).contiguous()
-        for name, values in state.items()
-    }
-    for name, values in halved.items():
-        if not bool(values.isfinite().all()):
+    halved = {}
+    for name, values in state.items():
+        halved[name] = (values.half() if values.is_floating_point() else values).contiguous()
+        if not halved[name].isfinite().all():
             raise RunError(f"{run_id}: {name} has values that half precision cannot hold")
     return halved
 
 
 def _check_size(name: str, size: int) -> None:
-    others = sum(
-        file.stat().st_size
-        for other, run in published_runs().items()
-        for file in run.directory.iterdir()
-        if other != name
-    )
+    places = [run.directory for other, run in published_runs().items() if other != name]
+    others = sum(file.stat().st_size for place in places for file in place.iterdir())
     if size + others > MAX_BYTES:
-        raise RunError(
-            f"{name} has {size:,} bytes; with the {others:,} of the others that is more"
-            f" than the {MAX_BYTES:,} allowed"
-        )
+        both = f"{name} has {size:,} bytes; with the {others:,} of the others that is more"
+        raise RunError(f"{both} than the {MAX_BYTES:,} allowed")

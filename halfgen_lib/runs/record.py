@@ -11,8 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,31 +21,24 @@ import torch
 from pydantic import Field, ValidationError, model_validator
 from torch import Tensor
 
-from ..config import identity_hash
+from ..config import TRAIN_IMAGES, identity_hash
 from ..evaluation import Interval
-from ..files import RunError, folder, read_json, write_atomic
+from ..files import RunError, folder, read_bytes, reading, write_atomic
 from ..models import build_model, revision
 from ..settings import Settings
 from . import Run
 
-FORMAT = 1
-
 Text = Annotated[str, Field(max_length=1000)]
+Texts = Annotated[dict[Text, Text], Field(max_length=50)]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{10}$")]
+Count = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0)]
 Column = Annotated[tuple[float, ...], Field(min_length=1, max_length=10_000)]
+ClassMeans = Annotated[dict[Literal["mse", "ssim"], float], Field(min_length=2)]
 
 
-class ClassMeans(Settings):
-    """The means over the test images of one class."""
-
-    mse: float
-    ssim: float
-
-
-class TestScores(Settings):
+class Scores(Settings):
     """What the kept weights reach on the test set."""
-
-    __test__ = False  # pytest would take it for a test
 
     mse: Interval
     ssim: Interval
@@ -73,24 +65,24 @@ class Origin(Settings):
     git_commit: Text
     device: Text
     platform: Text
-    versions: Annotated[dict[Text, Text], Field(max_length=50)]
-    data_sha256: Annotated[dict[Text, Text], Field(max_length=50)]
+    versions: Texts
+    data_sha256: Texts
 
 
 class Record(Settings):
     """One finished run, as it is published."""
 
     variant: Text
-    seed: Annotated[int, Field(ge=0)]
+    seed: Count
     config_hash: Hash
-    revision: Annotated[Hash, Field(description="of the model: models.REVISIONS")]
-    identity: Annotated[dict[str, Any], Field(description="RunConfig.identity; hashes to the hash")]
-    parameters: Annotated[int, Field(ge=0, description="trainable numbers of the network")]
-    epochs: Annotated[int, Field(ge=1)]
-    best_epoch: Annotated[int, Field(ge=1, description="the one with the lowest validation loss")]
-    val_mse: Annotated[float, Field(ge=0, description="of the weights that were kept")]
-    seconds: Annotated[float, Field(ge=0, description="spent in epochs")]
-    test: TestScores
+    revision: Hash  # of the model: models.REVISIONS
+    identity: dict[str, Any]  # RunConfig.identity, which hashes to the hash
+    parameters: Count  # trainable numbers of the network
+    epochs: Count
+    best_epoch: Count  # the one with the lowest validation loss
+    val_mse: Amount  # of the weights that were kept
+    seconds: Amount  # spent in epochs
+    test: Scores
     history: History
     origin: Origin
 
@@ -104,7 +96,7 @@ class Record(Settings):
         if self.identity.get("seed") != self.seed:
             raise ValueError(f"seed is {self.seed}, but the identity says otherwise")
         lengths = {len(column) for _, column in self.history}
-        if lengths != {self.epochs} or self.best_epoch > self.epochs:
+        if lengths != {self.epochs} or not 1 <= self.best_epoch <= self.epochs:
             raise ValueError(f"epochs is {self.epochs}, but the history says otherwise")
         return self
 
@@ -118,15 +110,18 @@ class Record(Settings):
         """The variant and the seed: a table has one record of each."""
         return self.variant, self.seed
 
+    @property
+    def train_images(self) -> int:
+        """How many images it trained on."""
+        data, split = self.identity["data"], self.identity["split"]
+        return self.identity["train_size"] or TRAIN_IMAGES[data, split]
+
 
 def record_of(run: Run) -> Record:
     """Return what is published of a finished run; its weights are not needed.
 
-    Raises:
-        RunError: if the run is not finished, or a file of it is damaged.
+    Raises RunError if a file of it is missing or damaged.
     """
-    if not run.is_finished:
-        raise RunError(f"run {run.run_id} is {run.status['state']}, not finished")
     with torch.device("meta"):  # counts without drawing weights
         parameters = build_model(run.config.model, run.config.model_settings).parameter_count()
     history, written = run.history, run.record
@@ -151,11 +146,7 @@ def record_of(run: Run) -> Record:
 
 
 def parse_record(values: Any) -> Record:
-    """Return the record that JSON values hold.
-
-    Raises:
-        RunError: if they hold none; the message names every wrong entry.
-    """
+    """Return the record that JSON values hold; RunError names what is wrong with them."""
     try:
         return Record.model_validate_json(json.dumps(values))
     except ValidationError as error:
@@ -170,8 +161,7 @@ def _rounded(value: float) -> float:
 
 def _test_scores(metrics: dict[str, Any]) -> dict[str, Any]:
     """Return the part of ``metrics.json`` that is published."""
-    overall = metrics["overall"]
-    intervals = ("mse", "ssim")
+    overall, intervals = metrics["overall"], ("mse", "ssim")
     return {
         **{name: {k: round(v, 6) for k, v in overall[name].items()} for name in intervals},
         **{name: round(overall[name]["mean"], 5) for name in ("psnr", "seam", "seam_true")},
@@ -190,96 +180,75 @@ def results_path(name: str) -> Path:
     return folder("HALFGEN_RESULTS", "report", "results") / f"{name}.json"
 
 
+class ResultsFile(Settings):
+    """What the file is; a record of it that is damaged costs itself alone."""
+
+    format: Literal[1]
+    data: Literal["full", "sample"]
+    records: list[Any]
+
+
 @dataclass(frozen=True)
 class Results:
-    """What a results file holds: its records, and what is wrong with the others.
+    """What a results file holds: its records, and what is wrong with the others."""
 
-    Attributes:
-        path: of the file.
-        data: which images all its runs saw: ``"full"`` or ``"sample"``.
-        records: by variant and seed.
-        problems: one message a record that was left out; show them.
-    """
-
-    path: Path
-    data: Literal["full", "sample"]
-    records: dict[tuple[str, int], Record] = field(default_factory=dict)
-    problems: tuple[str, ...] = ()
+    data: Literal["full", "sample"]  # what all its runs saw
+    records: dict[tuple[str, int], Record] = field(default_factory=dict)  # by variant and seed
+    problems: tuple[str, ...] = ()  # one message a record that was left out; show them
 
 
-def read_results(path: Path, data: str | None = None) -> Results:
+def read_results(path: Path, data: str | None = None, *, whole: bool = False) -> Results:
     """Read a results file; one that does not exist holds nothing.
 
-    Args:
-        path: of the file.
-        data: what the file must be about; any if not given.
-
-    Raises:
-        RunError: if the file as a whole is broken or is about other data.
+    Raises RunError if it is broken, is about other ``data`` than asked for (None: any), or has
+    problems and must be ``whole``, as what is written would lose what they name.
     """
     if not path.exists():
-        return Results(path, data or "full")
-    try:
-        content = read_json(path, finite=False)  # a NaN costs its record, not the others
-    except RunError as error:
-        raise RunError(f"{error}; restore it (git checkout) or move it away") from None
-    if not isinstance(content, dict) or set(content) != {"format", "data", "records"}:
-        raise RunError(f"{path} holds no results: it needs format, data and records")
-    if content["format"] != FORMAT or not isinstance(content["records"], list):
-        raise RunError(f"{path} has format {content['format']!r}; this code reads {FORMAT}")
-    if content["data"] not in ("full", "sample") or data not in (None, content["data"]):
-        raise RunError(f"{path} is about {content['data']!r} data, not {data or 'full'!r}")
+        return Results(data or "full")
+    with reading(path, "; restore it (git checkout) or move it away"):
+        content = ResultsFile.model_validate_json(read_bytes(path))
+    if data not in (None, content.data):
+        raise RunError(f"{path} is about {content.data!r} data, not {data!r}")
     records: dict[tuple[str, int], Record] = {}
     problems = []
-    for number, values in enumerate(content["records"], 1):
+    for number, values in enumerate(content.records, 1):
         try:
             record = parse_record(values)
-            if record.identity["data"] != content["data"]:
+            if record.identity["data"] != content.data:
                 raise RunError(f"it is about {record.identity['data']!r} data")
             if record.key in records:
                 raise RunError("another record has this variant and seed")
             records[record.key] = record
-        except (RunError, RecursionError) as error:
+        except RunError as error:
             problems.append(f"{path.name}, record {number} ({_name(values)}): {error}")
-    return Results(path, content["data"], records, tuple(problems))
+    if whole and problems:
+        raise RunError("\n".join([*problems, f"repair {path} first"]))
+    return Results(content.data, records, tuple(problems))
 
 
 def _name(values: Any) -> str:
-    if not isinstance(values, dict):
-        return f"a {type(values).__name__}"
-    return f"{str(values.get('variant'))[:50]} seed {str(values.get('seed'))[:10]}"
+    fields = values if isinstance(values, dict) else {}
+    return f"{str(fields.get('variant'))[:50]} seed {str(fields.get('seed'))[:10]}"
 
 
 def add_record(path: Path, record: Record) -> None:
     """Put a record in its file, in the place of an older one of the same variant and seed.
 
-    Other processes may add to the file meanwhile: each reads and writes it under a lock.
-
-    Raises:
-        RunError: if the file is broken, in part or whole: writing would lose what it holds.
+    Processes may do so at once. Raises RunError if the file is broken, in part or whole.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path.parent):
-        results = read_results(path, record.identity["data"])
-        if results.problems:
-            raise RunError("\n".join([*results.problems, f"repair {path} first"]))
-        records = results.records | {record.key: record}
-        lines = [records[key].model_dump_json() for key in sorted(records)]
-        head = f'{{"format": {FORMAT}, "data": "{results.data}", "records": [\n'
-        write_atomic(path, (head + ",\n".join(lines) + "\n]}\n").encode())
-
-
-@contextmanager
-def _locked(place: Path) -> Iterator[None]:
-    """Hold a folder for this process; the system frees it when the process ends."""
     import fcntl
 
-    handle = os.open(place, os.O_RDONLY)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    place = os.open(path.parent, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        fcntl.flock(place, fcntl.LOCK_EX)  # the system frees it when the process ends
+        results = read_results(path, record.identity["data"], whole=True)
+        records = results.records | {record.key: record}
+        lines = [records[key].model_dump_json() for key in sorted(records)]
+        head = f'{{"format": 1, "data": "{results.data}", "records": [\n'
+        write_atomic(path, (head + ",\n".join(lines) + "\n]}\n").encode())
     finally:
-        os.close(handle)
+        os.close(place)
 
 
 # ---- images inside published results: 8-bit pixels as text
@@ -287,7 +256,7 @@ def _locked(place: Path) -> Iterator[None]:
 
 def encode(completed: Tensor) -> str:
     """Return halves (N, 1, 28, 14) in [0, 1] as base64 of their uint8 pixels."""
-    return base64.b64encode((completed * 255).round().byte().cpu().numpy().tobytes()).decode()
+    return base64.b64encode((completed * 255).round().byte().cpu().numpy()).decode()
 
 
 def decode(text: str) -> np.ndarray:

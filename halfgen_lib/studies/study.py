@@ -9,10 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from ..config import SEEDS, TRAIN_IMAGES, RunConfig, train_images
+from ..config import SEEDS, TRAIN_IMAGES, RunConfig
 from ..runs import Run, RunError, default_runs_dir
 from ..runs.record import Record, add_record, read_results, record_of, results_path
 from ..settings import known
@@ -31,15 +32,9 @@ def plan(
 ) -> list[RunConfig]:
     """Return the runs of a study: every variant with seed 0 first, so that a part is of use.
 
-    Args:
-        variants: names in ``variants.VARIANTS``.
-        factors: factors of the study, whose variants are added. Without either: all of them.
-        seeds: runs of each variant.
-        data: ``"sample"`` to try it out; training subsets larger than the sample are left out.
-        study: a name in ``variants.STUDIES``.
-
-    Raises:
-        ValueError: if a name is not known; the message lists those there are.
+    Of ``variants.STUDIES[study]``: the variants named and those of the factors named, or else all.
+    Training subsets larger than the sample are left out of it. Raises ValueError if a name is not
+    known; the message lists those there are.
     """
     if seeds < 1:
         raise ValueError(f"seeds is {seeds}, allowed: 1 or more")
@@ -63,23 +58,17 @@ def study_path(data: str, study: str = "study") -> Path:
 def run_study(
     configs: list[RunConfig],
     path: Path | None = None,
-    train: TrainAll | None = None,
+    train: TrainAll = train_here,
     *,
     repeat_stale: bool = False,
 ) -> list[Record]:
-    """Run what is not finished, publish each run as it ends, and return all records.
+    """Run what is not finished, publish each run as it ends, and return the records of all.
 
-    Args:
-        configs: the runs, all of one ``data``; see :func:`plan`.
-        path: the results file; by default that of the data.
-        train: trains a list of runs; :func:`train_here` if not given.
-        repeat_stale: repeat runs of another revision of their model.
-
-    Raises:
-        RunError: if the results file is broken.
-        StudyError: if runs failed; the message names them. The others are finished.
+    The runs are of one ``data``, whose file is the default ``path``; ``repeat_stale`` repeats those
+    of another revision of their model. Raises RunError if the file is broken, and StudyError, which
+    names them, if runs failed: the others are finished.
     """
-    path, train = path or study_path(configs[0].data), train or train_here
+    path = path or study_path(configs[0].data)
     pending = _pending(configs, path, repeat_stale)
     show, failures = _progress(pending, len(configs)), []
     with closing(train(pending)) as outcomes:
@@ -101,23 +90,20 @@ def run_study(
 
 def _pending(configs: list[RunConfig], path: Path, repeat_stale: bool) -> list[RunConfig]:
     """Return what has to be trained; publish what is finished but not yet in the file."""
-    results = read_results(path, configs[0].data)
-    if results.problems:
-        raise RunError("\n".join([*results.problems, f"repair {path} first"]))
-    published = {record.config_hash: record for record in results.records.values()}
+    records = read_results(path, configs[0].data, whole=True).records
+    published = {record.config_hash: record for record in records.values()}
     pending, stale = [], 0
     for config in configs:
         record = published.get(config.hash())
         if record is None or (repeat_stale and not record.is_current):
             record = _finished(config) or record
-        if record and not record.is_current:
-            stale += 1
-            record = None if repeat_stale else record
-        if record is None:
+        is_stale = record is not None and not record.is_current
+        stale += is_stale
+        if record is None or (is_stale and repeat_stale):
             pending.append(config)
             continue
         record = record.model_copy(update={"variant": config.variant})
-        if record != results.records.get(record.key):
+        if record != records.get(record.key):
             add_record(path, record)
     print(f"{len(configs)} runs: {len(configs) - len(pending)} finished, {len(pending)} to do")
     if stale:
@@ -138,7 +124,7 @@ def _finished(config: RunConfig) -> Record | None:
                 if Run(directory).is_finished:
                     found.append(record_of(Run(directory)))
             except (RunError, KeyError) as error:
-                print(f"{directory.name} is damaged and is not used: {error}", flush=True)
+                print(f"{directory.name} is damaged and is not used: {error}")
     return min(found, key=lambda record: not record.is_current, default=None)
 
 
@@ -146,32 +132,23 @@ def _finished(config: RunConfig) -> Record | None:
 
 
 def _progress(pending: list[RunConfig], total: int) -> Callable[[RunConfig, Outcome], None]:
-    """Return what shows, of each run that has ended, where the study stands: a line a run."""
+    """Return what prints a line for each run that has ended: where the study stands."""
     start, left, ended = time.monotonic(), list(pending), 0
 
     def show(config: RunConfig, outcome: Outcome) -> None:
         nonlocal ended
         left.remove(config)
         ended += _work(config)
-        remaining = (time.monotonic() - start) / ended * sum(map(_work, left))
+        seconds = (time.monotonic() - start) / ended * sum(map(_work, left))
+        remaining = timedelta(seconds=round(seconds))
         end = f"failed: {outcome}"
         if isinstance(outcome, Record):
             end = f"validation {outcome.val_mse:.5f}, {outcome.seconds:.0f} s"
-        print(
-            f"{total - len(left)}/{total} done, {len(left)} left, about {_duration(remaining)} |"
-            f" {config.variant} seed {config.seed}: {end}",
-            flush=True,
-        )
+        done = f"{total - len(left)}/{total} done, {len(left)} left, about {remaining}"
+        print(f"{done} | {config.variant} seed {config.seed}: {end}", flush=True)
 
     return show
 
 
 def _work(config: RunConfig) -> int:
-    return config.epochs * train_images(config.model_dump())
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+    return config.epochs * config.train_images

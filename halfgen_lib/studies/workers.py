@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from contextlib import closing
 from functools import lru_cache, partial
 from multiprocessing import get_context
@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 from ..config import RunConfig
-from ..data import Dataset, load
+from ..data import load
 from ..models import revision
 from ..runs import Run, RunError, default_runs_dir
 from ..runs.provenance import command_line
@@ -54,19 +54,14 @@ def study_runs_dir() -> Path:
 
 
 def train_task(config: str, folder: str | None = None) -> dict[str, Any]:
-    """Train one run, wherever this is called.
+    """Train one run, a :class:`RunConfig` as JSON, wherever this is called; return its record.
 
-    Args:
-        config: a :class:`RunConfig` as JSON.
-        folder: where its directory is made, and taken up again if it is there; if not given, a
-            temporary folder that lasts as long as the task.
-
-    Returns:
-        A :class:`Record` as JSON values, or ``{"failed": why}`` if the run cannot be trained.
+    Its directory is made in ``folder``, and taken up again if it is there; without one, it lasts as
+    long as the task. A run that cannot be trained is ``{"failed": why}``.
     """
     settings = RunConfig.model_validate_json(config)
     if not folder:
-        with tempfile.TemporaryDirectory(prefix="halfgen-", dir=_scratch()) as scratch:
+        with tempfile.TemporaryDirectory(prefix="halfgen-") as scratch:
             return train_task(config, scratch)
     with _ONE_RUN:
         try:
@@ -77,10 +72,7 @@ def train_task(config: str, folder: str | None = None) -> dict[str, Any]:
             return {"failed": f"{type(error).__name__}: {error}"}
 
 
-@lru_cache(maxsize=1)
-def _dataset(name: str) -> Dataset:
-    """Return the images; a process reads them once."""
-    return load(name)
+_dataset = lru_cache(maxsize=1)(load)  # a process reads the images once
 
 
 def _forget_other_revision(run: Run, config: RunConfig) -> None:
@@ -91,22 +83,12 @@ def _forget_other_revision(run: Run, config: RunConfig) -> None:
             shutil.rmtree(run.directory)
 
 
-def _scratch() -> str | None:
-    """Return a Dask worker's own folder, which is emptied even when the worker was killed."""
-    try:
-        from distributed import get_worker
-
-        return get_worker().local_directory
-    except (ImportError, ValueError):  # not on a worker
-        return None
-
-
 def _outcome(answer: dict[str, Any]) -> Outcome:
     """Return the record of a task, with the command that asked for it, or its failure."""
     if "failed" in answer:
         return str(answer["failed"])
     try:
-        record: Record = parse_record(answer)
+        record = parse_record(answer)
     except RunError as error:
         return f"the worker's answer is no record: {error}"
     origin = record.origin.model_copy(update={"command": command_line()})
@@ -121,21 +103,16 @@ def train_here(
 ) -> Outcomes:
     """Train runs on this machine, in ``runs/study/``; yield each as it ends.
 
-    Args:
-        configs: the runs.
-        workers: processes that train at a time; 0: this one, one run after the other.
-        keep_weights: keep the networks, 6 MB a run, of runs that have been published.
-
-    Raises:
-        ValueError: if ``workers`` is negative.
+    So many ``workers`` train at a time; 0: this process alone. The networks, 6 MB a run, go once
+    the run was published, unless they are to be kept.
     """
     if workers < 0:
-        raise ValueError(f"workers is {workers}, allowed: 1 or more")
-    task, folder = train_task, str(study_runs_dir())
+        raise ValueError(f"workers is {workers}, allowed: 0 or more")
+    task = partial(train_task, folder=str(study_runs_dir()))
     if workers:
-        outcomes = _in_processes(configs, partial(task, folder=folder), workers)
+        outcomes = _in_processes(configs, task, workers)
     else:
-        outcomes = ((c, _outcome(task(c.model_dump_json(), folder))) for c in configs)
+        outcomes = ((config, _outcome(task(config.model_dump_json()))) for config in configs)
     with closing(outcomes):
         for config, outcome in outcomes:
             yield config, outcome
@@ -146,16 +123,16 @@ def train_here(
 
 def _in_processes(configs: list[RunConfig], task: Callable[..., Any], workers: int) -> Outcomes:
     threads = max(1, (os.cpu_count() or 1) // workers)
-    pools: list[futures.ProcessPoolExecutor] = []
+    options = {"initializer": torch.set_num_threads, "initargs": (threads,)}
+    new_pool = partial(ProcessPoolExecutor, workers, get_context("spawn"), **options)
+    pools = [new_pool()]
 
     def submit(config: RunConfig) -> futures.Future:
         try:
             return pools[-1].submit(task, config.model_dump_json())
-        except (IndexError, BrokenProcessPool):  # with one process its whole pool dies
-            options = {"initializer": torch.set_num_threads, "initargs": (threads,)}
-            spawn = get_context("spawn")
-            pools.append(futures.ProcessPoolExecutor(workers, mp_context=spawn, **options))
-            return pools[-1].submit(task, config.model_dump_json())
+        except BrokenProcessPool:  # with one process its whole pool dies
+            pools.append(new_pool())
+            return submit(config)
 
     try:
         yield from _collect(configs, submit, BrokenProcessPool)
@@ -167,17 +144,11 @@ def _in_processes(configs: list[RunConfig], task: Callable[..., Any], workers: i
 def train_on_cluster(configs: list[RunConfig], *, scheduler: str, resource: str = "") -> Outcomes:
     """Train runs on a Dask cluster, one task a run, records sent back; yield each as it ends.
 
-    A run whose worker dies goes to another one: the scheduler moves it, and when it gives a run up
-    (after its ``allowed-failures``, 3 dead workers) it is sent again, ``RETRIES`` times at most.
-
-    Args:
-        configs: the runs.
-        scheduler: address of a running scheduler, such as ``tcp://host:8786``.
-        resource: what a worker must declare to be given a run, such as ``GPU``.
-
-    Raises:
-        ImportError: if Dask is not installed.
-        StudyError: if the scheduler does not answer, or is lost.
+    The ``scheduler`` is an address such as ``tcp://host:8786``; only workers that declare the
+    ``resource``, such as ``GPU``, are given runs. A run whose worker dies goes to another one: the
+    scheduler moves it, and when it gives a run up (after its ``allowed-failures``, 3 dead workers)
+    it is sent again, ``RETRIES`` times at most. Raises StudyError if the scheduler does not answer,
+    or is lost.
     """
     try:
         from distributed import Client, KilledWorker
@@ -190,14 +161,16 @@ def train_on_cluster(configs: list[RunConfig], *, scheduler: str, resource: str 
     except (OSError, ValueError) as error:
         raise StudyError(f"no Dask scheduler answers at {scheduler}: {error}") from None
     with client:
-        print(f"Dask dashboard: {client.dashboard_link}", flush=True)
-        _check_resource(client, resource)
+        who = f'workers that declare "{resource}=1"' if resource else "workers"
+        print(f"Dask dashboard: {client.dashboard_link}; runs wait for {who}", flush=True)
         wanted = {"resources": {resource: 1}} if resource else {}
         executor = client.get_executor(pure=False, retries=RETRIES, **wanted)
+
+        def submit(config: RunConfig) -> futures.Future:
+            return executor.submit(train_task, config.model_dump_json())
+
         try:
-            yield from _collect(
-                configs, lambda c: executor.submit(train_task, c.model_dump_json()), KilledWorker
-            )
+            yield from _collect(configs, submit, KilledWorker)
         finally:
             executor.shutdown(wait=False)
 
@@ -222,12 +195,3 @@ def _collect(
                 count = f"{tries + 1} of {RETRIES}"
                 print(f"{config.run_id}: its worker died; sent again ({count})", flush=True)
                 waiting[submit(config)] = config, tries + 1
-
-
-def _check_resource(client: Any, resource: str) -> None:
-    """Say so if no worker declares the resource: the runs would wait, without a word, for one."""
-    there = client.scheduler_info(n_workers=-1)["workers"].values()
-    if not there:
-        print("no worker has joined yet: the runs wait for one", flush=True)
-    elif resource and not any(worker["resources"].get(resource) for worker in there):
-        print(f'no worker declares "{resource}=1" yet: the runs wait for one', flush=True)

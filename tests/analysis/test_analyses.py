@@ -157,7 +157,8 @@ def test_some_seeds_may_reproduce_what_others_do_not():
 def as_declared(variant, **changes):
     config = RunConfig.of_variant(variant)
     own = {"seed": 0, "identity": config.identity(), "config_hash": config.hash()}
-    return record(variant, **own | {"is_current": True} | changes)
+    own |= {"is_current": True, "train_images": config.train_images}
+    return record(variant, **own | changes)
 
 
 def test_more_data_reads_the_last_step():

@@ -153,7 +153,7 @@ def test_settings_of_other_code_are_refused(run, folder):
     del contents["manifest.json"]
     contents["config.json"] = contents["config.json"].replace(b'"default"', b'"forgotten"')
     write_published(ours.directory, contents)
-    with pytest.raises(RunError, match=r"config\.json cannot be used: .*'forgotten' is not known"):
+    with pytest.raises(RunError, match=r"config\.json cannot be read: .*'forgotten' is not known"):
         _ = published_runs()["small"].config
 
 
@@ -172,10 +172,10 @@ def test_a_network_that_does_not_fit_is_refused(run, folder, tmp_path):
     with pytest.raises(RunError, match=r"model\.safetensors cannot be .* for ConvAutoencoder"):
         publish_run(Run(copy.directory), "small")
     (copy.directory / "model.safetensors").write_bytes(b"damaged")
-    with pytest.raises(RunError, match=r"model\.safetensors cannot be used"):
+    with pytest.raises(RunError, match=r"model\.safetensors cannot be read"):
         publish_run(copy, "small")
     (copy.directory / "model.safetensors").unlink()
-    with pytest.raises(RunError, match="is missing: train the run again"):
+    with pytest.raises(RunError, match=r"model\.safetensors is missing"):
         publish_run(copy, "small")
     write_status(copy, "failed")
     with pytest.raises(RunError, match="is failed, not finished"):

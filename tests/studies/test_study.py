@@ -122,9 +122,8 @@ def test_an_unknown_name_lists_the_known_ones_and_trains_nothing(arguments, mess
 def test_the_numbers_of_training_images_are_those_of_the_split():
     for protocol in ("holdout", "as_published"):
         expected = len(split(load("sample"), protocol).train)
-        assert (
-            config.train_images({"train_size": 0, "data": "sample", "split": protocol}) == expected
-        )
+        assert RunConfig(data="sample", split=protocol).train_images == expected
+    assert RunConfig(train_size=10).train_images == 10
     assert config.TRAIN_IMAGES["full", "holdout"] == 60_000 - 10_000
 
 
