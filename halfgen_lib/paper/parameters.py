@@ -5,7 +5,7 @@ the parameters cell closes these holes with an ordinary call::
 
     parameters = read_parameters(TrainParameters, globals())
 
-IPython keeps the source of every executed cell in ``In``: from there the call learns what the
+IPython keeps the source of every executed cell in `In`: from there the call learns what the
 parameters cell, and the cell that papermill injected after it, assign.
 """
 
@@ -13,8 +13,9 @@ import ast
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Mapping, Set
+from itertools import chain
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import to_json, to_jsonable_python
@@ -55,24 +56,16 @@ class ParameterError(ValueError):
 
 
 def read_parameters(schema: type[S], namespace: Mapping[str, Any]) -> S:
-    """Return the notebook's parameters, checked against `schema`.
+    """Return the notebook's parameters, checked against the schema.
 
-    Args:
-        schema: the parameters' names, types, limits and defaults.
-        namespace: the notebook's ``globals()``. Values are taken by name from the parameter cells
-            that ran or, where there are none (outside IPython, say), from the namespace itself.
-
-    Raises:
-        ParameterError: an unknown name; a value of a wrong type, out of range or not finite; a
-            value computed inside the parameters cell; defaults that override the values given.
+    Values are taken by name from the parameter cells that ran or, where there are none (outside
+    IPython, say), from the namespace, the notebook's `globals()`. Raises ParameterError at an
+    unknown name; a value of a wrong type, out of range or not finite; a value computed inside the
+    parameters cell; defaults that override the values given.
     """
-    history = namespace.get("In", [])
-    if not isinstance(history, list):  # papermill -p In 5
-        raise ParameterError(_unknown("In", history, schema))
-    given, problems = namespace, []
-    if rounds := _parameter_cells(history, schema.model_fields):
-        given = _merged(cell for cells in rounds for cell in cells)
-        problems = _cell_problems(rounds[-1], schema)
+    rounds = _parameter_cells(namespace.get("In", []), schema.model_fields.keys())
+    given = _assigned("\n".join(chain.from_iterable(rounds))) if rounds else namespace
+    problems = _cell_problems(rounds[-1], schema) if rounds else []
     values = {n: given[n] for n in schema.model_fields if given.get(n, _COMPUTED) is not _COMPUTED}
     try:
         # As JSON: no less strict, but a list will do for a tuple, and text for a path.
@@ -87,8 +80,7 @@ def read_parameters(schema: type[S], namespace: Mapping[str, Any]) -> S:
 def parameters_cell(schema: type[Settings]) -> str:
     """Return the source of the parameters cell, each line of a form that papermill can parse.
 
-    Raises:
-        ValueError: a description or a default holds an "=", at which papermill skips the line.
+    Raises ValueError if a description or a default holds an "=", at which papermill skips the line.
     """
     lines = []
     for name, spec in schema.model_json_schema()["properties"].items():
@@ -96,45 +88,34 @@ def parameters_cell(schema: type[Settings]) -> str:
         default = repr(to_jsonable_python(field.get_default(call_default_factory=True)))
         if '"' not in default:
             default = default.replace("'", '"')  # as ruff would have it
-        annotation = _KINDS[next(kind for kind in _kinds(spec) if kind != "null")][0]
-        notes = "; ".join(filter(None, (field.description, _limits(spec).removeprefix("from "))))
-        lines.append(f"{name}: {annotation} = {default}" + (f"  # {notes}" if notes else ""))
+        kind = next(kind for kind in _kinds(spec) if kind != "null")
+        limits = _allowed(spec, kind=False).removeprefix("from ")
+        notes = "; ".join(filter(None, (field.description, limits)))
+        lines.append(f"{name}: {_KINDS[kind][0]} = {default}" + (f"  # {notes}" if notes else ""))
         if lines[-1].count("=") > 1:
             raise ValueError(f"papermill cannot parse a line with two '=': {lines[-1]}")
     return "\n".join(lines)
 
 
-# ---- what the cells assign
-
-
-class _Cell(NamedTuple):
-    """Hold what a cell assigns at its top level, by name, and whether papermill injected it."""
-
-    assigned: dict[str, Any]
-    injected: bool
-
-
-def _parameter_cells(history: list[str], fields: Mapping[str, Any]) -> list[list[_Cell]]:
+def _parameter_cells(history: list[str], fields: Set[str]) -> list[list[str]]:
     """Return the cells that set parameters, in rounds that end with a call of `read_parameters`.
 
     A run by papermill is one round. In Lab the check may be run again after cells of work: there
     `model = build(...)` sets no parameter, though one may be called `model`.
     """
-    rounds: list[list[_Cell]] = [[]]
-    for source in history:
-        if "read_parameters(" in source:
+    rounds: list[list[str]] = [[]]
+    for cell in history:
+        again = len(rounds) > 1
+        sets = {n for n, value in _assigned(cell).items() if not (again and value is _COMPUTED)}
+        if "read_parameters(" in cell:
             rounds.append([])
-            continue
-        cell = _Cell(_assigned(source), bool(_INJECTED.fullmatch(source)))
-        first = len(rounds) == 1
-        names = {name for name, value in cell.assigned.items() if first or value is not _COMPUTED}
-        if cell.injected or names & fields.keys():
+        elif _INJECTED.fullmatch(cell) or sets & fields:
             rounds[-1].append(cell)
     return [cells for cells in rounds if cells]
 
 
 def _assigned(source: str) -> dict[str, Any]:
-    """Return the names that a cell sets: to literals, or computed in whatever way."""
+    """Return the names that a source sets: to literals, or computed in whatever way."""
     try:
         body = ast.parse(source).body
     except (SyntaxError, ValueError):  # magics and unfinished code
@@ -142,14 +123,13 @@ def _assigned(source: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for statement in body:
         match statement:
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            case ast.FunctionDef() | ast.ClassDef() | ast.AnnAssign(value=None):
                 continue
-            case ast.Assign(targets=targets, value=value) if all(
-                isinstance(target, ast.Name) for target in targets
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=value)
             ):
-                found |= {target.id: _literal(value) for target in targets}
-            case ast.AnnAssign(target=ast.Name(id=name), value=value):
-                found |= {name: _literal(value)} if value else {}
+                found[name] = _literal(value)
             case _:  # a, b = 1, 2; a += 1; for a in ...
                 nodes = (node for node in ast.walk(statement) if isinstance(node, ast.Name))
                 found |= {n.id: _COMPUTED for n in nodes if isinstance(n.ctx, ast.Store)}
@@ -166,36 +146,26 @@ def _literal(value: ast.expr) -> Any:
         return _COMPUTED
 
 
-def _merged(cells: Iterable[_Cell]) -> dict[str, Any]:
-    return {name: value for cell in cells for name, value in cell.assigned.items()}
-
-
-# ---- the problems in plain words
-
-
-def _cell_problems(cells: list[_Cell], schema: type[Settings]) -> list[str]:
+def _cell_problems(cells: list[str], schema: type[Settings]) -> list[str]:
     """Return what is wrong with the cells as such: their order, and the names that they set."""
     problems = []
-    if any(cell.injected for cell in cells) and not cells[-1].injected:
+    injected = [bool(_INJECTED.fullmatch(cell)) for cell in cells]
+    if any(injected) and not injected[-1]:
         problems.append(
             "the values given to papermill have no effect: the parameters cell ran after them and "
             "set its defaults again. The notebook has lost its tag: tag that cell `parameters`"
         )
-    for name, value in _merged(cells).items():
+    fields = schema.model_fields
+    for name, value in _assigned("\n".join(cells)).items():
         if value is _COMPUTED:
             problems.append(
                 f"{name} is computed inside the parameters cell; papermill would leave it stale: "
                 "compute it in a later cell"
             )
-        elif name not in schema.model_fields:
-            problems.append(_unknown(name, value, schema))
+        elif name not in fields:
+            takes = f"{did_you_mean(name, fields) or '.'} This notebook takes: {', '.join(fields)}"
+            problems.append(f"unknown parameter '{name}' = {value!r}{takes}")
     return problems
-
-
-def _unknown(name: str, value: Any, schema: type[Settings]) -> str:
-    hint = did_you_mean(name, schema.model_fields) or "."
-    takes = ", ".join(schema.model_fields)
-    return f"unknown parameter '{name}' = {value!r}{hint} This notebook takes: {takes}"
 
 
 def _value_problems(
@@ -220,37 +190,33 @@ def _kinds(spec: Spec) -> list[str]:
     return [branch.get("type", "string") for branch in spec.get("anyOf", [spec])]
 
 
-def _allowed(spec: Spec) -> str:
-    """Say what a field takes, as in "a whole number, from 1 to 10000"."""
+def _allowed(spec: Spec, kind: bool = True) -> str:
+    """Say what a field takes, as in "a whole number, from 1 to 10000"; or its limits alone."""
     if "anyOf" in spec:
-        return ", or ".join(map(_allowed, spec["anyOf"]))
-    kind = "" if "enum" in spec else _KINDS[_kinds(spec)[0]][1]
-    return ", ".join(filter(None, (kind, _limits(spec))))
-
-
-def _limits(spec: Spec) -> str:
-    """Say what a field asks for beyond its type, as in "from 1 to 10000"; may be empty."""
-    if "anyOf" in spec:
-        return ", or ".join(filter(None, map(_limits, spec["anyOf"])))
+        return ", or ".join(filter(None, (_allowed(branch, kind) for branch in spec["anyOf"])))
     if "enum" in spec:
         return "one of " + ", ".join(map(repr, spec["enum"]))
+    limits = " and ".join(words.format(spec[key]) for key, words in _LIMITS.items() if key in spec)
     if {"minimum", "maximum"} <= spec.keys():
-        return f"from {spec['minimum']} to {spec['maximum']}"
-    limits = " and ".join(_LIMITS[key].format(spec[key]) for key in _LIMITS if key in spec)
+        limits = f"from {spec['minimum']} to {spec['maximum']}"
     each = f"each {_allowed(spec['items'])}" if spec.get("items") else ""
-    return ", ".join(filter(None, (limits, each)))
+    return ", ".join(filter(None, (kind and _KINDS[_kinds(spec)[0]][1], limits, each)))
 
 
 def _hint(name: str, value: Any, spec: Spec) -> str:
     """Say how to write what was probably meant; empty where that is anyone's guess."""
-    kinds, number = set(_kinds(spec)), _number(value)
+    kinds = set(_kinds(spec))
     if "enum" in spec:
         return did_you_mean(str(value), spec["enum"])
     if "boolean" in kinds:
         return f"; papermill: -p {name} True"
     if "string" in kinds and isinstance(value, int | float):
         return f"; papermill: -r {name} {json.dumps(str(value))} gives text"
-    if number is None or not kinds & {"integer", "number"}:
+    if not kinds & {"integer", "number"}:
+        return ""
+    try:
+        number = float(value.replace(",", ".") if isinstance(value, str) else value)
+    except (TypeError, ValueError, OverflowError):
         return ""
     if not math.isfinite(number):
         return "; it has to be finite"
@@ -259,11 +225,3 @@ def _hint(name: str, value: Any, spec: Spec) -> str:
         return f"; {why}: {number:.12g}"
     whole = isinstance(value, float) and number.is_integer() and "number" not in kinds
     return f"; write {number:.0f}" if whole else ""
-
-
-def _number(value: Any) -> float | None:
-    """Return the number that a value is or, with text, seems to mean."""
-    try:
-        return float(value.replace(",", ".") if isinstance(value, str) else value)
-    except (TypeError, ValueError, OverflowError):
-        return None

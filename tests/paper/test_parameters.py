@@ -280,11 +280,6 @@ def test_outside_ipython_values_are_taken_by_name():
         read_parameters(Parameters, {"epochs": "five"})
 
 
-def test_the_history_itself_is_no_parameter():
-    with pytest.raises(ParameterError, match="unknown parameter 'In' = 5"):
-        read_parameters(Parameters, {"In": 5})
-
-
 class TestInLab:
     def test_check_again(self):
         assert read(CELL, injected("epochs = 5"), CHECK, CHECK).epochs == 5
