@@ -11,7 +11,7 @@ class Settings(BaseModel):
     """Hold validated values that cannot change.
 
     Strict: a string is not a number, a bool is not an int; an int is accepted where a float is
-    asked for. Unknown names, NaN and infinities are refused by pydantic's ``ValidationError``.
+    asked for. Unknown names, NaN and infinities are refused by pydantic's `ValidationError`.
     """
 
     model_config = ConfigDict(
@@ -24,27 +24,19 @@ class Settings(BaseModel):
 
     def identity_fields(self) -> dict[str, Any]:
         """Return everything that decides what is computed, ready for JSON."""
-        fields = self.model_dump(mode="json")
-        return {
-            name: value
-            for name, value in fields.items()
-            if name not in self.later or value != type(self).model_fields[name].default
-        }
+        defaults = {n for n in self.later if getattr(self, n) == type(self).model_fields[n].default}
+        return self.model_dump(mode="json", exclude=defaults)
 
 
 def did_you_mean(word: str, table: Iterable[Any]) -> str:
-    """Return ``; did you mean 'name'?`` for the nearest name in ``table``, or nothing."""
+    """Return `; did you mean 'name'?` for the nearest name in the table, or nothing."""
     names = {str(name).lower(): name for name in table}
     near = difflib.get_close_matches(str(word).lower(), names, n=1)
     return f"; did you mean {names[near[0]]!r}?" if near else ""
 
 
 def known(name: str, table: Collection[str], what: str) -> str:
-    """Return ``name`` if ``table`` has it.
-
-    Raises:
-        ValueError: if not; the message lists the known names and the nearest one.
-    """
+    """Return the name if the table has it, else raise ValueError with the known and the nearest."""
     if name not in table:
         hint = did_you_mean(name, table) or "."
         raise ValueError(f"{what} {name!r} is not known{hint} Known: {', '.join(table)}")

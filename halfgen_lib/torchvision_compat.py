@@ -1,10 +1,9 @@
 """Import torchvision where its wheel was built for another torch than the one installed."""
 
+import functools
 import importlib
 import sys
 from types import ModuleType
-
-_kept_alive: list[object] = []  # a torch.library.Library undoes its definitions when collected
 
 
 def import_torchvision(module: str = "torchvision") -> ModuleType:
@@ -13,24 +12,24 @@ def import_torchvision(module: str = "torchvision") -> ModuleType:
     A torchvision that is linked against CUDA cannot load its compiled operators beside a CPU-only
     torch, and its Python part then fails on their missing schemas. Only after that failure the two
     schemas are declared and the import is tried once more: datasets, transforms and utils work,
-    the detection operators do not.
-
-    Raises:
-        ImportError: torchvision is not installed.
-        RuntimeError: Its import fails for another reason.
+    the detection operators do not. An import that fails for another reason raises what it raises.
     """
     try:
         return importlib.import_module(module)
     except RuntimeError as error:
         if "operator torchvision::nms does not exist" not in str(error):
             raise
-    import torch
-
-    if not _kept_alive:
-        library = torch.library.Library("torchvision", "FRAGMENT")
-        for operator in ("nms", "qnms"):
-            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _kept_alive.append(library)
-    for name in [n for n in sys.modules if n == "torchvision" or n.startswith("torchvision.")]:
+    _declare_operators()
+    for name in [n for n in sys.modules if n.split(".")[0] == "torchvision"]:
         del sys.modules[name]
     return importlib.import_module(module)
+
+
+@functools.cache  # which keeps it alive: a collected library undoes its definitions
+def _declare_operators() -> object:
+    import torch
+
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for operator in ("nms", "qnms"):
+        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return library
