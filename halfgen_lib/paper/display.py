@@ -2,12 +2,14 @@
 
 Each function displays something that reads well in JupyterLab and carries, in the output's
 metadata, the label, caption and alternative text that `halfgen_lib.paper.export` publishes.
+A label (`fig-...`, `tbl-...`) is what `@fig-...` refers to; a caption is Markdown and may hold
+computed numbers and TeX.
 """
 
 import base64
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -18,6 +20,10 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from . import PAGES, TEMPLATES
+
+Rows = Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]]
+Header = Sequence[str] | None
+Pages = Mapping[str, Mapping[str, np.ndarray]]  # title -> name of a strip -> grey picture
 
 _ENDS = {"l": (":", ""), "r": ("", ":"), "c": (":", ":")}  # of the dashes: how a column is aligned
 _WIDEST = 40  # characters of a cell; a longer one is broken into lines
@@ -37,108 +43,50 @@ def figure_svg(figure: Figure) -> str:
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "halfgen"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    css = (TEMPLATES / "paper.css").read_text(encoding="utf-8")
-    page_fonts = re.search(r"--serif: (.*);", css)[1].replace('"', "'")
+    page_fonts = re.search(r"--serif: (.*);", _template("paper.css"))[1].replace('"', "'")
     return re.sub(r"'STIX\w+'", page_fonts, buffer.getvalue())
 
 
-def figure_png(figure: Figure) -> str:
-    """Return a figure as base64 of a PNG; the same figure gives the same text."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-def show_figure(figure: Figure, label: str, caption: str, alt: str = "") -> None:
+def show_figure(
+    figure: Figure, label: str, caption: str, alt: str = "", pages: Pages | None = None
+) -> None:
     """Display a figure with its caption beneath, and close it; papers take its vector form.
 
-    Args:
-        figure: a matplotlib figure.
-        label: `fig-...`, the name that `@fig-...` refers to.
-        caption: Markdown; may hold computed numbers and TeX.
-        alt: a description for readers who cannot see it; the caption if empty.
+    `alt` describes it for readers who cannot see it; without one the caption does. Pages, their
+    pictures (H, W) in [0, 1], take its place in the HTML paper: to leaf through, under its caption.
     """
-    _display_figure(figure, {"label": label, "caption": caption, "alt": alt})
-
-
-def show_gallery(
-    overview: Figure,
-    pages: Mapping[str, Mapping[str, np.ndarray]],
-    label: str,
-    caption: str,
-    alt: str = "",
-) -> None:
-    """Display a figure that the HTML paper replaces by pages to leaf through.
-
-    Args:
-        overview: what the notebook and the PDF show.
-        pages: title -> name of a strip -> grey picture (H, W), values in [0, 1]. The HTML's
-            caption is that of the overview, so it should hold for both.
-        label: as in `show_figure`, and so are ``caption`` and ``alt``.
-    """
-    content = [
-        {"title": title, "strips": [{"name": n, "png": _grey_png(s)} for n, s in strips.items()]}
-        for title, strips in pages.items()
-    ]
-    own = {"label": label, "caption": caption, "alt": alt}
-    _display_figure(overview, own, {PAGES: {"pages": content}})
-
-
-def _display_figure(figure: Figure, own: dict[str, str], more: Mapping[str, Any] = {}) -> None:
     # JupyterLab shows no SVG of a notebook that somebody else has run, before it is trusted
-    pictures = {"image/svg+xml": figure_svg(figure), "image/png": figure_png(figure)}
-    data = {**pictures, **more, "text/plain": own["alt"] or own["caption"]}
-    display(data, raw=True, metadata={"halfgen": own})
-    _show_caption(own["caption"])
+    data = {"image/svg+xml": figure_svg(figure), "image/png": _png(figure.savefig, dpi=120)}
+    if pages:
+        data[PAGES] = {"pages": [_page(title, strips) for title, strips in pages.items()]}
+    data["text/plain"] = alt or caption
+    _show(data, label=label, caption=caption, alt=alt)
+    _show_caption(caption)
     plt.close(figure)
 
 
-def _grey_png(picture: np.ndarray) -> str:
-    """Return base64 of a PNG with one pixel an entry."""
-    buffer = io.BytesIO()
-    options = {"cmap": "gray", "vmin": 0, "vmax": 1, "metadata": {"Software": None}}
-    plt.imsave(buffer, picture, format="png", **options)
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
 def show_table(
-    rows: Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]],
-    label: str,
-    caption: str,
-    *,
-    header: Sequence[str] | None = None,
-    align: str | None = None,
+    rows: Rows, label: str, caption: str, *, header: Header = None, align: str = ""
 ) -> None:
     """Display a table with its caption above; a click on a column's title sorts by it.
 
-    Args:
-        rows: mappings, whose keys are the header, or sequences with `header` given. Cells may
-            hold inline Markdown and TeX.
-        label: `tbl-...`, the name that `@tbl-...` refers to.
-        caption: Markdown.
-        header: column titles; chooses and orders the keys where rows are mappings.
-        align: a letter a column, l, r or c; by default the first left, the others right.
+    The rows, header and alignment are those of `markdown_table`.
     """
     _show_caption(caption)
-    own = {"label": label, "caption": caption}
     table = markdown_table(rows, header=header, align=align)
     data = {"text/markdown": table, "text/html": _sortable(table), "text/plain": table}
-    display(data, raw=True, metadata={"halfgen": own})
+    _show(data, label=label, caption=caption)
 
 
-def markdown_table(
-    rows: Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]],
-    *,
-    header: Sequence[str] | None = None,
-    align: str | None = None,
-) -> str:
-    """Return rows as a Markdown pipe table; see `show_table`.
+def markdown_table(rows: Rows, *, header: Header = None, align: str = "") -> str:
+    """Return rows as a Markdown pipe table; cells may hold inline Markdown and TeX.
 
-    Raises:
-        ValueError: if there is no header, or a row or `align` has another number of columns.
+    Rows are mappings, whose keys are the header, or sequences with a header given. A header
+    chooses and orders the keys of mappings. `align` has a letter a column, l, r or c; by default
+    the first stands left, the others right. Raises ValueError if there is no header, or a row or
+    `align` has another number of columns.
     """
-    first = rows[0] if rows else None
-    names = list(header or (first if isinstance(first, Mapping) else ()))
+    names = list(header or (rows[0] if rows and isinstance(rows[0], Mapping) else ()))
     if not names:
         raise ValueError("a table of sequences, or without rows, needs a header")
     sides = align or "l" + "r" * (len(names) - 1)
@@ -148,42 +96,56 @@ def markdown_table(
             raise ValueError(f"{len(names)} columns, but {len(row)} entries in {row}")
     cells = [[_cell(entry) for entry in row] for row in (names, *body)]
     # where a table is wider than the page, its columns share it as the dashes do
-    marks = []
-    for side, column in zip(sides, zip(*cells, strict=True), strict=True):
-        width = min(max(map(len, column)), _WIDEST)
-        marks.append(("-" * max(width, 3)).join(_ENDS[side]))
+    widths = [max(3, min(max(map(len, column)), _WIDEST)) for column in zip(*cells, strict=True)]
+    marks = [("-" * w).join(_ENDS[side]) for side, w in zip(sides, widths, strict=True)]
     return "\n".join(f"| {' | '.join(line)} |" for line in (cells[0], marks, *cells[1:]))
-
-
-def _sortable(table: str) -> str:
-    """Return a Markdown table as HTML that brings its own script.
-
-    JupyterLab runs the script in what its user has run; in a notebook that it does not trust it
-    leaves the script out, and the table stays as it is.
-    """
-    html = mistune.create_markdown(escape=True, plugins=["table", "math"])(table)
-    script, style = (
-        (TEMPLATES / name).read_text(encoding="utf-8") for name in ("tables.js", "tables.css")
-    )
-    act = "makeSortable(document.currentScript.parentElement.querySelector('table'));"
-    return f"{html}<style>{style}</style><script>(() => {{{script}{act}}})();</script>"
 
 
 def show_markdown(text: str) -> None:
     """Display Markdown that was put together with computed numbers; it flows into the prose."""
-    display({"text/markdown": text, "text/plain": text}, raw=True)
+    _show({"text/markdown": text, "text/plain": text})
 
 
 def show_stamp(text: str) -> None:
     """Display a stamp such as SAMPLE DATA, which marks the whole paper; nothing if empty."""
     if text:
-        data = {"text/markdown": f"> **{text}**", "text/plain": text}
-        display(data, raw=True, metadata={"halfgen": {"stamp": text}})
+        _show({"text/markdown": f"> **{text}**", "text/plain": text}, stamp=text)
+
+
+def _show(data: Mapping[str, Any], **own: Any) -> None:
+    display(data, raw=True, metadata={"halfgen": own} if own else {})
 
 
 def _show_caption(caption: str) -> None:
-    data = {"text/markdown": f"*{caption}*", "text/plain": caption}
-    display(data, raw=True, metadata={"halfgen": {"hidden": True}})
+    _show({"text/markdown": f"*{caption}*", "text/plain": caption}, hidden=True)
+
+
+def _page(title: str, strips: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    grey = {"cmap": "gray", "vmin": 0, "vmax": 1}
+    pictures = [{"name": n, "png": _png(plt.imsave, s, **grey)} for n, s in strips.items()]
+    return {"title": title, "strips": pictures}
+
+
+def _png(save: Callable[..., None], *picture: np.ndarray, **options: Any) -> str:
+    """Return base64 of the PNG that one of matplotlib's functions saves."""
+    buffer = io.BytesIO()
+    save(buffer, *picture, format="png", metadata={"Software": None}, **options)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _sortable(table: str) -> str:
+    """Return a Markdown table as HTML that brings its own script.
+
+    JupyterLab leaves the script out of a notebook that it does not trust; the table stays.
+    """
+    html = mistune.create_markdown(escape=True, plugins=["table", "math"])(table)
+    act = "makeSortable(document.currentScript.parentElement.querySelector('table'));"
+    script = f"<script>(() => {{{_template('tables.js')}{act}}})();</script>"
+    return f"{html}<style>{_template('tables.css')}</style>{script}"
+
+
+def _template(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def _cell(value: Any) -> str:

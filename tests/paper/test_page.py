@@ -67,7 +67,7 @@ def notebook():
                 ),
                 shown(patch, display.show_figure, figures[0], "fig-one", "One figure.", "A frame."),
                 v4.new_markdown_cell(f"### Second <!-- #sec-b -->\n\n{words}"),
-                shown(patch, display.show_gallery, figures[1], pages, "fig-two", "Two.", "All."),
+                shown(patch, display.show_figure, figures[1], "fig-two", "Two.", "All.", pages),
                 v4.new_markdown_cell(f"## Third <!-- #sec-c -->\n\n{words}"),
                 shown(patch, display.show_table, ROWS, "tbl-one", "One table."),
                 v4.new_markdown_cell(f"## Fourth\n\n{words}\n\n" + words),
@@ -162,7 +162,7 @@ def test_a_gallery_is_pages_in_html_and_its_overview_in_pdf(html, notebook):
 
 def test_a_gallerys_names_are_only_text(monkeypatch):
     figure, pages = plt.figure(), class_pages(hostile=True)
-    cell = shown(monkeypatch, display.show_gallery, figure, pages, "fig-x", "Caption.")
+    cell = shown(monkeypatch, display.show_figure, figure, "fig-x", "Caption.", pages=pages)
     page = PaperHTMLExporter().from_notebook_node(v4.new_notebook(cells=[cell]))[0]
     assert page.count("<script") == 1 and "&lt;script" in page
     assert not any(name.startswith("on") for _, attrs in Elements(page).tags for name in attrs)

@@ -1,4 +1,4 @@
--- A pandoc reader: the parts of a notebook (JSON, written by halfgen_lib/paper.py) become one document.
+-- A pandoc reader: the parts of a notebook (JSON, written by paper/notebook.py) become one document.
 -- Every cell and caption is parsed by itself, as in Jupyter, and leaves here harmless: no raw HTML, no
 -- event handlers, no scripts. Labels are moved onto the heading, equation, figure or table they name.
 
@@ -269,7 +269,8 @@ local function gallery(pages)
   return pandoc.List(pages):map(function(page)
     local blocks = pandoc.Blocks { pandoc.Para { pandoc.Str(page.title) } }
     for _, strip in ipairs(page.strips) do
-      local img = pandoc.Image({ pandoc.Str(page.title .. ", " .. strip.name) }, strip.src)
+      local source = "data:image/png;base64," .. strip.png
+      local img = pandoc.Image({ pandoc.Str(page.title .. ", " .. strip.name) }, source)
       local pieces = { pandoc.Span({ pandoc.Str(strip.name) }), img }
       blocks:insert(pandoc.Div({ pandoc.Plain(pieces) }, pandoc.Attr("", { "strip" })))
     end
@@ -282,7 +283,7 @@ function PARTS.figure(part)
   local img = pandoc.Image({}, part.src, "", attr)
   local caption = part.caption and { pandoc.Plain(inlines(part.caption)) } or {}
   local whole = figure(img, part.label, caption, alt_text(part))
-  if part.pages then whole.content:extend(gallery(part.pages)) end
+  whole.content:extend(gallery(part.pages))
   return { whole }
 end
 
