@@ -28,11 +28,8 @@ def mse_per_image(completed: Tensor, right: Tensor) -> Tensor:
     """Return the mean squared error of each half over its pixels: the seed's equation (3).
 
     Of right halves (N, 1, 28, 14) in [0, 1], predicted and true: (N,) in [0, 1].
-
-    Raises:
-        ValueError: if the shapes differ.
     """
-    if completed.shape != right.shape:
+    if completed.shape != right.shape:  # which would be stretched to each other
         shapes = f"completed has shape {tuple(completed.shape)}, right {tuple(right.shape)}"
         raise ValueError(f"{shapes}; they must be equal")
     return (completed - right).square().flatten(1).mean(1)
@@ -80,15 +77,9 @@ def seam_step(left: Tensor, right: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def score_images(predict: Predict, images: Images, given: str = "left") -> Scores:
-    """Return every score of every image.
+    """Return ``mse``, ``ssim``, ``seam`` and ``seam_true`` of every image, each (N,) float64.
 
-    Args:
-        predict: maps left halves (N, 1, 28, 14) to right halves of that shape, all in [0, 1].
-        images: N images.
-        given: the known side.
-
-    Returns:
-        ``mse``, ``ssim``, ``seam`` (of the completion) and ``seam_true``, each (N,) float64.
+    ``predict`` maps left halves (N, 1, 28, 14) to right halves of that shape, all in [0, 1].
     """
     left, right = images.halves(given)
     completed, left, right = predict(left).cpu(), left.cpu(), right.cpu()
@@ -123,10 +114,8 @@ def bootstrap(values: np.ndarray, *, resamples: int = 2000, seed: int = 0) -> In
     """Return the mean of ``values`` (N,) with the 2.5 and 97.5 percentiles of its bootstrap means.
 
     Images are drawn with replacement (Efron 1979, the percentile method). The interval tells how
-    the mean would vary over test sets, not over trainings.
-
-    Raises:
-        ValueError: if there is no value, or one is not finite.
+    the mean would vary over test sets, not over trainings. Values that are none or not finite are
+    a ValueError.
     """
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
@@ -144,15 +133,10 @@ def intervals(scores: Scores) -> dict[str, Interval]:
 
 
 def summarise(scores: Scores, labels: np.ndarray) -> dict[str, Any]:
-    """Return means with intervals over all images and for each class.
+    """Return means with intervals of :func:`score_images`, by the images' labels (N,).
 
-    Args:
-        scores: as :func:`score_images` returns them.
-        labels: (N,) class numbers 0 to 9.
-
-    Returns:
-        ``{"overall": {score: Interval}, "per_class": {class name: the same}}``, with ``psnr``
-        (dB), which is that of the mean error, not the mean of the images' PSNR.
+    ``{"overall": {score: Interval}, "per_class": {class name: the same}}``, with ``psnr`` (dB),
+    which is that of the mean error, not the mean of the images' PSNR.
     """
 
     def group(chosen: np.ndarray) -> dict[str, Interval]:
@@ -169,10 +153,8 @@ def summarise(scores: Scores, labels: np.ndarray) -> dict[str, Any]:
 def first_of_each_class(labels: np.ndarray, count: int) -> np.ndarray:
     """Return the positions (10, count) of the first images of each class, in file order.
 
-    A rule and not a choice, so that no example is there because it looks good.
-
-    Raises:
-        ValueError: if a class has fewer images.
+    A rule and not a choice, so that no example is there because it looks good. A class with fewer
+    images is a ValueError.
     """
     found = [np.flatnonzero(labels == number)[:count] for number in range(len(CLASS_NAMES))]
     short = [f"{n}: {len(f)}" for n, f in zip(CLASS_NAMES, found, strict=True) if len(f) < count]

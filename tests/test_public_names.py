@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import halfgen_lib
+from halfgen_lib import models
 
 
 def test_every_public_name_is_there_and_has_its_docstring():
@@ -14,6 +15,12 @@ def test_every_public_name_is_there_and_has_its_docstring():
         assert getattr(halfgen_lib, name).__doc__, name
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         halfgen_lib.lode  # noqa: B018
+
+
+def test_a_models_class_is_had_by_name():
+    assert models.ConvAutoencoder is models.model_class("cae")
+    with pytest.raises(ImportError, match="cannot import name 'ConvAutoEncoder'"):
+        from halfgen_lib.models import ConvAutoEncoder  # noqa: F401
 
 
 def test_the_import_alone_is_fast_and_imports_no_torch():

@@ -28,8 +28,7 @@ MODELS: dict[str, str] = {
 }
 
 # What a run of each model computes, data, training and scores included, as published results name
-# it. A change that alters a result (tests/golden then fails) declares another ten hexadecimal
-# digits here, any that are new; one that alters none leaves them.
+# it. A change that alters a result, as tests/golden shows, declares other hexadecimal digits here.
 REVISIONS: dict[str, str] = {
     "cae": "b4c1a8f2c9",
     "unet": "13d8be608a",
@@ -41,26 +40,29 @@ REVISIONS: dict[str, str] = {
 UNDECLARED = "0" * 10  # the revision of a model that publishes nothing
 
 
-def model_class(name: str) -> type[Completer]:
-    """Return the class of the model called ``name``.
+def __getattr__(name: str) -> type[Completer]:
+    """Import a model's class when it is first used (PEP 562)."""
+    for model, path in MODELS.items():
+        if path.endswith(f":{name}"):
+            return model_class(model)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-    Raises:
-        ValueError: if no model has that name; the message lists those there are.
-    """
+
+def model_class(name: str) -> type[Completer]:
+    """Return the class of the model called ``name``; an unknown one is a ValueError."""
     module, _, attribute = MODELS[known(name, MODELS, "model")].partition(":")
     return getattr(import_module(module), attribute)
 
 
 def revision(name: str) -> str:
-    """Return the declared revision of the model ``name``; ``UNDECLARED`` if it has none."""
+    """Return the declared revision of the model ``name``."""
     return REVISIONS.get(name, UNDECLARED)
 
 
 def model_settings(name: str, given: dict) -> Settings:
     """Return the settings of the model ``name``: its defaults, changed by ``given``, validated.
 
-    Raises:
-        ValueError: if the model or a setting is not known, or a value is not allowed.
+    What is not known or not allowed is a ValueError that says what the model takes.
     """
     schema = model_class(name).Settings
     try:  # through JSON: there a list is as good as a tuple
@@ -71,7 +73,10 @@ def model_settings(name: str, given: dict) -> Settings:
 
 
 def build_model(name: str, given: dict) -> Completer:
-    """Return a new model, fast on a CPU too, with weights drawn from torch's global generator."""
+    """Return a new model with weights drawn from torch's global generator.
+
+    On a CPU its convolutions work as :mod:`side_by_side` tells, where they can.
+    """
     from .side_by_side import side_by_side
 
     return side_by_side(model_class(name)(model_settings(name, given)))
