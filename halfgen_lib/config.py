@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from .models import MODELS, model_settings
 from .settings import Settings, known
@@ -19,6 +19,8 @@ from .variants import VARIANTS
 SEEDS = 3  # what the mean of a variant should rest on
 SCHEMA_VERSION = 1  # raise it when a setting changes its meaning: old results are then stale
 
+ModelName = Annotated[str, AfterValidator(lambda name: known(name, MODELS, "model"))]
+VariantName = Annotated[str, AfterValidator(lambda name: known(name, VARIANTS, "variant"))]
 Data = Literal["full", "sample"]
 Split = Literal["holdout", "as_published"]
 Given = Literal["left", "right", "top", "bottom"]
@@ -53,8 +55,10 @@ class RunConfig(Settings):
         {"schedule", "momentum", "shift", "ema", "keep", "precision", "compile"}
     )
 
-    model: str = Field("cae", description="network: a name in halfgen_lib.models.MODELS")
-    variant: str = Field("default", description="starting point: a name in variants.VARIANTS")
+    model: ModelName = Field("cae", description="network: a name in halfgen_lib.models.MODELS")
+    variant: VariantName = Field(
+        "default", description="starting point: a name in variants.VARIANTS"
+    )
     model_settings: dict[str, Any] = Field({}, description="settings of the network to change")
     data: Data = Field("full", description="Fashion-MNIST, or a small sample of it for trying out")
     split: Split = Field("holdout", description="holdout keeps 10,000 to validate")
@@ -100,16 +104,6 @@ class RunConfig(Settings):
         "auto", description="auto: a GPU where there is one"
     )
 
-    @field_validator("model")
-    @classmethod
-    def _model_is_known(cls, name: str) -> str:
-        return known(name, MODELS, "model")
-
-    @field_validator("variant")
-    @classmethod
-    def _variant_is_known(cls, name: str) -> str:
-        return known(name, VARIANTS, "variant")
-
     @model_validator(mode="after")
     def _model_settings_are_allowed(self) -> RunConfig:
         if self.model_settings:  # the defaults are valid, and checking them imports torch
@@ -130,9 +124,6 @@ class RunConfig(Settings):
         """Return the settings of a named variant, changed where ``changes`` says so.
 
         What is given counts, also if it is the default of all variants.
-
-        Raises:
-            ValueError: if the variant or a setting is not known, or a value is not allowed.
         """
         given = cls(variant=variant, **changes)
         return given._over_variant(given.model_dump(exclude_unset=True))
@@ -151,13 +142,9 @@ class RunConfig(Settings):
 
     def identity(self) -> dict[str, Any]:
         """Return everything that decides the result, the network's full settings included."""
-        fields = self.identity_fields()
-        settings = model_settings(self.model, self.model_settings)
-        return {
-            **{name: value for name, value in fields.items() if name not in _NOT_IDENTITY},
-            "model_settings": settings.identity_fields(),
-            "schema_version": SCHEMA_VERSION,
-        }
+        fields = {k: v for k, v in self.identity_fields().items() if k not in _NOT_IDENTITY}
+        settings = model_settings(self.model, self.model_settings).identity_fields()
+        return fields | {"model_settings": settings, "schema_version": SCHEMA_VERSION}
 
     def hash(self) -> str:
         """Return 10 hexadecimal digits that name this configuration: SHA-256 of its identity."""
