@@ -63,7 +63,7 @@ def encoder_shapes(
                 f"convolution {layer + 1} has kernel {config.kernel_size} on a map of"
                 f" {sizes[-1][0]}x{sizes[-1][1]}: no output is left; use fewer or smaller ones"
             )
-        pads.append((*columns, *rows))
+        pads.append((rows, columns))
         sizes.append(after)
     return sizes, pads
 

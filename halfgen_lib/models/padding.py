@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Size = tuple[int, int]  # height, width
-Pads = tuple[int, int, int, int]  # pixels on the left, right, top, bottom
+Pads = tuple[tuple[int, int], tuple[int, int]]  # pixels above and below, left and right
 
 
 def conv_output_size(size: int, kernel: int, stride: int, padding: int) -> int:
@@ -27,17 +27,23 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 class PaddedConv2d(nn.Conv2d):
-    """A convolution of images of one ``size``, to which ``pads`` are added."""
+    """A convolution of images of one ``size``, padded as ``pads`` tells.
+
+    PyTorch's own ``padding`` is what both sides have; what is needed below and on the right
+    besides is ``extra``.
+    """
 
     def __init__(
         self, inputs: int, outputs: int, kernel: Size, stride: int, size: Size, pads: Pads
     ):
-        super().__init__(inputs, outputs, kernel, stride)
-        self.size, self.pads = size, pads
+        (top, bottom), (left, right) = pads
+        super().__init__(inputs, outputs, kernel, stride, padding=(top, left))
+        self.size, self.extra = size, (bottom - top, right - left)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, inputs, H, W) to (N, outputs, H', W'); ``size`` is (H, W)."""
-        return super().forward(F.pad(x, self.pads))
+        rows, columns = self.extra
+        return super().forward(F.pad(x, (0, columns, 0, rows)))
 
 
 class PaddedConvTranspose2d(nn.ConvTranspose2d):
@@ -45,11 +51,12 @@ class PaddedConvTranspose2d(nn.ConvTranspose2d):
 
     def __init__(self, mirrored: PaddedConv2d):
         channels = mirrored.out_channels, mirrored.in_channels
-        super().__init__(*channels, mirrored.kernel_size, mirrored.stride)
-        self.size, self.pads = mirrored.size, mirrored.pads
+        shape = mirrored.kernel_size, mirrored.stride, mirrored.padding
+        super().__init__(*channels, *shape)
+        self.size, self.extra = mirrored.size, mirrored.extra
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, outputs, H', W') to (N, inputs, H, W)."""
-        (height, width), (left, right, top, bottom) = self.size, self.pads
-        padded = super().forward(x, output_size=(top + height + bottom, left + width + right))
-        return padded[..., top : top + height, left : left + width]
+        (height, width), (rows, columns) = self.size, self.extra
+        whole = super().forward(x, output_size=(height + rows, width + columns))
+        return whole[..., :height, :width]

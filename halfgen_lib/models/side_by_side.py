@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .base import Completer
-from .padding import PaddedConv2d, PaddedConvTranspose2d, Pads
+from .padding import PaddedConv2d, PaddedConvTranspose2d
 
 STRIPS = 16  # at most: with fewer, longer ones the weights' gradients take longer
 PIXELWISE = (nn.BatchNorm2d, nn.LeakyReLU)  # take strips as they take images
@@ -34,7 +34,7 @@ def takes_strips(layer: nn.Module) -> bool:
     """Tell whether a layer is a convolution that can work on strips."""
     if not isinstance(layer, PaddedConv2d | PaddedConvTranspose2d):
         return False
-    # with one row as well, and a stride, oneDNN (3.12) writes beyond its memory
+    # of a kernel with one row a single pixel would be left: oneDNN 3.12 writes beyond its memory
     return layer.kernel_size[1] == layer.stride[1] and layer.kernel_size[0] > 1
 
 
@@ -46,13 +46,13 @@ class SideBySide(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what the layers make of ``x``, (N, ...)."""
+        n, laid = len(x) // gcd(len(x), STRIPS), False
         hooked = any(
             layer._forward_pre_hooks or layer._forward_hooks or layer._backward_hooks
             for layer in self
         )
-        if x.device.type != "cpu" or len(x) < 2 or hooked:
+        if x.device.type != "cpu" or n < 2 or hooked:
             return super().forward(x)
-        n, laid = len(x) // gcd(len(x), STRIPS), False
         for layer in self:
             if takes_strips(layer):
                 x, laid = convolve(layer, x if laid else lay(x, n), n), True
@@ -82,39 +82,36 @@ def convolve(layer: PaddedConv2d | PaddedConvTranspose2d, strips: Tensor, n: int
 
 def _conv2d(layer: PaddedConv2d, rows: Tensor, n: int) -> Tensor:
     """Map rows of strips (G, H, n * W, C) to (G, H', n * W', outputs)."""
-    (left, right, top, bottom), stride = layer.pads, layer.stride[0]
-    right -= (left + layer.size[1] + right) % stride  # columns that no kernel reaches
-    both = min(top, bottom)  # the convolution adds them itself
-    rows = _pad(rows, n, (left, right, top - both, bottom - both))
+    (top, left), (below, right), stride = layer.padding, layer.extra, layer.stride[0]
+    right -= (2 * left + layer.size[1] + right) % stride  # columns that no kernel reaches
+    rows = _pad(rows, n, left, left + right, below)
     columns = rows.unflatten(2, (-1, stride)).flatten(3).permute(0, 3, 1, 2)
-    maps = F.conv2d(columns, _matrix(layer), layer.bias, (stride, 1), (both, 0))
+    maps = F.conv2d(columns, _matrix(layer), layer.bias, (stride, 1), (top, 0))
     return maps.permute(0, 2, 3, 1)
 
 
 def _conv_transpose2d(layer: PaddedConvTranspose2d, rows: Tensor, n: int) -> Tensor:
     """Map rows of strips (G, H', n * W', C) to (G, H, n * W, outputs)."""
-    (height, width), (left, _, top, bottom), stride = layer.size, layer.pads, layer.stride[0]
-    kernels = -(-(left + width) // stride)  # beside each other; the last may see nothing
-    both = min(top, bottom)
-    left_over = top + height + bottom - (rows.shape[1] - 1) * stride - layer.kernel_size[0]
+    (top, left), (below, _), (height, width) = layer.padding, layer.extra, layer.size
+    (kernel, stride), beside = layer.kernel_size, rows.shape[2] // n
+    missing = max(-(-(left + width) // stride) - beside, 0)  # columns that no kernel reaches
     columns = F.conv_transpose2d(
-        _pad(rows, n, (0, kernels - rows.shape[2] // n, 0, 0)).permute(0, 3, 1, 2),
+        _pad(rows, n, 0, missing, 0).permute(0, 3, 1, 2),
         _matrix(layer),
         layer.bias.repeat(stride),
         (stride, 1),
-        (both, 0),
-        (left_over, 0),
+        (top, 0),
+        (2 * top + height + below - kernel - (rows.shape[1] - 1) * stride, 0),
     )
     rows = columns.permute(0, 2, 3, 1).unflatten(3, (stride, -1)).flatten(2, 3)
-    return _pad(rows, n, (-left, left + width - kernels * stride, both - top, both - bottom))
+    return _pad(rows, n, -left, left + width - (beside + missing) * stride, -below)
 
 
-def _pad(rows: Tensor, n: int, pads: Pads) -> Tensor:
-    """Add pixels to each side of the n images in rows of strips; negative ``pads`` take away."""
-    if not any(pads):
+def _pad(rows: Tensor, n: int, left: int, right: int, below: int) -> Tensor:
+    """Add pixels beside and below each of n images in rows of strips; negative: take away."""
+    if not (left or right or below):
         return rows
-    left, right, top, bottom = pads
-    return F.pad(rows.unflatten(2, (n, -1)), (0, 0, left, right, 0, 0, top, bottom)).flatten(2, 3)
+    return F.pad(rows.unflatten(2, (n, -1)), (0, 0, left, right, 0, 0, 0, below)).flatten(2, 3)
 
 
 def _matrix(layer: PaddedConv2d | PaddedConvTranspose2d) -> Tensor:
