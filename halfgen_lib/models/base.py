@@ -14,10 +14,7 @@ Criterion = Callable[[Tensor, Tensor], Tensor]  # completed and true right halve
 
 
 def check_left(left: Tensor) -> None:
-    """Refuse anything that is not a batch of left halves.
-
-    Args:
-        left: expected to be floating point, (N, 1, 28, 14), N >= 0, every value in [0, 1].
+    """Refuse anything but a batch of left halves, (N, 1, 28, 14) of floating point in [0, 1].
 
     Raises:
         TypeError: if it is no tensor or not of a floating-point type.
@@ -42,14 +39,9 @@ class Completer(nn.Module):
     Settings: ClassVar[type[Settings]]
 
     def loss(self, left: Tensor, right: Tensor, criterion: Criterion) -> Tensor:
-        """Complete a batch and return what its gradient step lowers.
+        """Complete left halves (B, 1, 28, 14) and return what a gradient step lowers: a scalar.
 
-        Args:
-            left, right: (B, 1, 28, 14) in [0, 1].
-            criterion: for the models that can be trained with any; the others bring their own.
-
-        Returns:
-            A scalar, the mean over the batch.
+        ``criterion`` is for the models that can be trained with any; the others bring their own.
         """
         return criterion(self(left), right)
 
@@ -57,15 +49,8 @@ class Completer(nn.Module):
     def predict(self, left: Tensor, *, batch_size: int = 2000) -> Tensor:
         """Complete left halves with the network in evaluation mode, in batches to bound memory.
 
-        Args:
-            left: (N, 1, 28, 14), floating point in [0, 1]; N may be 0.
-            batch_size: images at a time.
-
-        Returns:
-            (N, 1, 28, 14) in [0, 1], on the device of ``left``.
-
-        Raises:
-            TypeError, ValueError: as :func:`check_left`.
+        (N, 1, 28, 14) in [0, 1], N may be 0, to the same shape and range on the device of ``left``.
+        What :func:`check_left` refuses is an error.
         """
         check_left(left)
         if not len(left):
@@ -99,14 +84,9 @@ class Sampler(Completer):
     mean_of: ClassVar[int] = 8  # draws that a completion averages
 
     def draw(self, left: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw one right half for each left half.
+        """Draw a right half for each left half: (B, 1, 28, 14) in [0, 1] to the same.
 
-        Args:
-            left: (B, 1, 28, 14) in [0, 1].
-            generator: on the CPU, where :meth:`noise` draws.
-
-        Returns:
-            (B, 1, 28, 14) in [0, 1].
+        The generator is on the CPU, where :meth:`noise` draws.
         """
         raise NotImplementedError
 
@@ -124,18 +104,10 @@ class Sampler(Completer):
     def sample(
         self, left: Tensor, n: int, generator: torch.Generator, *, batch_size: int = 2000
     ) -> Tensor:
-        """Draw right halves with the network in evaluation mode.
+        """Draw n right halves for each left half, with the network in evaluation mode.
 
-        Args:
-            left, batch_size: as in :meth:`predict`.
-            n: draws of each, at least 1.
-            generator: on the CPU; the same state gives the same draws.
-
-        Returns:
-            (n, N, 1, 28, 14) in [0, 1], on the device of ``left``.
-
-        Raises:
-            TypeError, ValueError: as :func:`check_left`, or for n < 1.
+        (N, 1, 28, 14) in [0, 1] to (n, N, 1, 28, 14) in [0, 1]; the same state of the generator,
+        which is on the CPU, gives the same draws. Errors as in :meth:`predict`, and for n < 1.
         """
         check_left(left)
         if n < 1:
