@@ -105,18 +105,14 @@ class RunConfig(Settings):
     )
 
     @model_validator(mode="after")
-    def _model_settings_are_allowed(self) -> RunConfig:
+    def _settings_fit_together(self) -> RunConfig:
+        if (self.loss, self.precision) == ("bce", "bfloat16"):
+            raise ValueError("loss 'bce' needs precision 'float32': torch refuses it in bfloat16")
         if self.model_settings:  # the defaults are valid, and checking them imports torch
             model = self.model
             if model == RunConfig.model_fields["model"].default:  # the variant decides
                 model = VARIANTS[self.variant].get("model", model)
             model_settings(model, self.model_settings)
-        return self
-
-    @model_validator(mode="after")
-    def _precision_suits_the_loss(self) -> RunConfig:
-        if (self.loss, self.precision) == ("bce", "bfloat16"):
-            raise ValueError("loss 'bce' needs precision 'float32': torch refuses it in bfloat16")
         return self
 
     @classmethod

@@ -130,9 +130,8 @@ class Trainer:
                 self.optimizer, factor=config.plateau_factor, patience=patience
             )
         steps = config.epochs * math.ceil(len(self.train) / config.batch_size)
-        return OneCycleLR(
-            self.optimizer, config.learning_rate, total_steps=steps, cycle_momentum=False
-        )
+        options = {"total_steps": steps, "cycle_momentum": False}
+        return OneCycleLR(self.optimizer, config.learning_rate, **options)
 
     def _loss_function(self) -> Loss:
         """Return the forward pass and its loss, in the settings' precision and form."""
@@ -187,14 +186,14 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Return all that the next epoch depends on."""
+        on_gpu = self.device.type == "cuda"
         return {
             "config_hash": self.config.hash(),
-            **{name: part.state_dict() for name, part in self._parts.items()},
-            "kept": self.kept,
             "order": self.order.get_state(),
             "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
-            "history": self.history,
+            "cuda_rng": torch.cuda.get_rng_state() if on_gpu else None,
+            **{name: part.state_dict() for name, part in self._parts.items()},
+            **{"kept": self.kept, "history": self.history},
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
