@@ -44,8 +44,7 @@ def sources(root: Path) -> dict[str, str]:
 def publish(root: Path, rendered: Iterable[Path], run_id: str) -> Path:
     """Copy a report that was just rendered into the repository; return the folder.
 
-    Raises:
-        PublishError: if it is too large or shows sample data.
+    Raises PublishError if it is too large or shows sample data.
     """
     rendered = list(rendered)
     size = sum(file.stat().st_size for file in rendered)
@@ -62,11 +61,7 @@ def publish(root: Path, rendered: Iterable[Path], run_id: str) -> Path:
 
 
 def check(root: Path) -> None:
-    """Compare the published report with what it should show.
-
-    Raises:
-        PublishError: naming every file that is new, changed or gone since.
-    """
+    """Raise PublishError, naming every file that is new, changed or gone since the publication."""
     folder = root / "report" / "published"
     if not (folder / MANIFEST).is_file():
         raise PublishError(f"there is no published report in {folder}; {AGAIN}")

@@ -12,7 +12,7 @@ from typing import Any
 from halfgen_lib.analysis.published import published, published_benches
 from halfgen_lib.analysis.summaries import Summary, summarise_variants
 from halfgen_lib.evaluation import SEED_REPORT_MSE
-from halfgen_lib.figures.bench import speed_rows, target_rows
+from halfgen_lib.figures.tables import speed_rows, target_rows
 from halfgen_lib.files import project_root, write_atomic
 from halfgen_lib.paper.display import markdown_table
 from halfgen_lib.runs.record import read_results, results_path
@@ -79,8 +79,7 @@ def sections() -> dict[str, str]:
 def with_sections(readme: str, texts: dict[str, str]) -> str:
     """Return the README's text with these texts between their marks.
 
-    Raises:
-        ValueError: if a pair of marks is not there, once each and in order.
+    Raises ValueError if a pair of marks is not there, once each and in order.
     """
     for name, text in texts.items():
         first, last = f"<!-- {name} -->", f"<!-- /{name} -->"

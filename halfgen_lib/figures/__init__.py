@@ -1,11 +1,11 @@
 """One function a figure: arrays or rows in, a matplotlib ``Figure`` out; tables' rows in text.
 
-Nothing is loaded or shown here. Widths and heights are in inches. Images are grey in [0, 1] on one
-scale everywhere, never stretched to their own range. Colours are from Okabe and Ito's palette,
-which readers with any colour vision can tell apart.
+Nothing is loaded or shown here. Sizes are in inches. Images are grey in [0, 1], all on one scale.
+Colours are of Okabe and Ito's palette, which readers with any colour vision can tell apart.
 """
 
 from .charts import (
+    cost_figure,
     dots,
     error_curves,
     factor_dots,
@@ -16,6 +16,7 @@ from .charts import (
     singular_values,
 )
 from .images import (
+    architecture,
     baseline_grid,
     class_means_figure,
     class_pages,
@@ -24,5 +25,4 @@ from .images import (
     image_grid,
     sample_sheet,
 )
-from .network import architecture
 from .samples import coverage_bars, draw_curves, perception_distortion

@@ -1,4 +1,4 @@
-"""Charts of errors: by class, by method, by epoch, by factor of the study, by size."""
+"""Charts of errors, by class, method, epoch, factor of the study and size; of pixels, of costs."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
 from ..runs.record import Record
-from .style import BLUE, GREEN, GREY, ORANGE, Intervals, canvas, error_bars
+from .style import BLUE, DASHED, GREEN, GREY, ORANGE, Intervals, Names, canvas, error_bars
 
 if TYPE_CHECKING:
     from ..analysis.curves import Point
     from ..analysis.summaries import Summary
 
-SERIES = (("validation", "o", BLUE), ("test", "s", ORANGE))
+Panels = Mapping[str, Intervals]  # axis label -> one {mean, low, high} a name
+THIN = DASHED | {"linewidth": 0.8}
+SERIES = ({"marker": "o", "color": BLUE}, {"marker": "s", "color": ORANGE})
 
 
 def pixel_histogram(counts: np.ndarray) -> Figure:
@@ -29,27 +31,19 @@ def pixel_histogram(counts: np.ndarray) -> Figure:
 
 
 def dots(
-    panels: Mapping[str, Intervals],
-    names: Sequence[str],
-    *,
-    reference: Mapping[str, float] | None = None,
-    height: float = 2.8,
+    panels: Panels, names: Names, *, reference: Mapping[str, float] = {}, height: float = 2.8
 ) -> Figure:
     """Show a value with its interval for each name, one panel a measure, names down the side.
 
-    Args:
-        panels: axis label -> one {mean, low, high} a name.
-        names: the rows, from the top.
-        reference: axis label -> a value to mark with a dashed line.
-        height: of the figure.
+    ``reference``: axis label -> a value to mark with a dashed line.
     """
     figure, axes = canvas(height, ncols=len(panels), sharey=True, squeeze=False)
     rows = np.arange(len(names))
     for ax, (label, values) in zip(axes[0], panels.items(), strict=True):
         mean, spread = error_bars(values)
         ax.errorbar(mean, rows, xerr=spread, fmt="o", color=BLUE, markersize=4, elinewidth=1.2)
-        if reference and label in reference:
-            ax.axvline(reference[label], color=GREY, linestyle="--", linewidth=0.9)
+        if label in reference:
+            ax.axvline(reference[label], **DASHED)
         ax.set_xlabel(label)
         ax.grid(axis="y", alpha=0.3)
     axes[0, 0].set_yticks(rows, names)
@@ -57,15 +51,10 @@ def dots(
     return figure
 
 
-def score_dots(
-    scores: Mapping[str, Mapping[str, Any]], *, reference: str = "", height: float = 2.8
-) -> Figure:
-    """Show MSE and SSIM, as :func:`evaluation.summarise` returns them, for each class or method.
+def score_dots(scores: Mapping[str, Any], *, reference: str = "", height: float = 2.8) -> Figure:
+    """Show MSE and SSIM of each class or method; dashed lines mark the means of ``reference``.
 
-    Args:
-        scores: name -> its scores.
-        reference: a name whose means are marked with dashed lines.
-        height: of the figure.
+    ``scores``: name -> its scores, as :func:`evaluation.summarise` returns them.
     """
     keys = {"MSE (lower is better)": "mse", "SSIM (higher is better)": "ssim"}
     panels = {label: [own[key] for own in scores.values()] for label, key in keys.items()}
@@ -76,31 +65,25 @@ def score_dots(
 def loss_curves(history: Mapping[str, np.ndarray], reference: float, name: str) -> Figure:
     """Show training and validation loss by epoch, the best epoch, and each learning-rate drop.
 
-    Args:
-        history: columns epoch, train_loss, val_loss, lr, each (epochs,).
-        reference: a loss to mark with a dashed line.
-        name: what that loss is.
+    ``history``: the columns epoch, train_loss, val_loss and lr, each (epochs,). A dashed line
+    marks the loss ``reference``, called ``name``.
     """
     figure, axes = canvas(2.7)
-    epoch, val = history["epoch"], history["val_loss"]
-    axes.plot(epoch, history["train_loss"], color=ORANGE, marker=".", label="training")
+    epoch, train, val = (history[key] for key in ("epoch", "train_loss", "val_loss"))
+    axes.plot(epoch, train, color=ORANGE, marker=".", label="training")
     axes.plot(epoch, val, color=BLUE, marker=".", label="validation")
     best = int(np.argmin(val))
-    axes.plot(epoch[best], val[best], "o", color=BLUE, markersize=9, fillstyle="none")
-    axes.annotate(
-        f"best: epoch {int(epoch[best])}, {val[best]:.4f}",
-        (epoch[best], val[best]),
-        xytext=(0, 9),
-        textcoords="offset points",
-        ha="center" if best < 0.85 * len(val) else "right",
-        color=BLUE,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
-    )
+    at = epoch[best], val[best]
+    axes.plot(*at, "o", color=BLUE, markersize=9, fillstyle="none")
+    above = {"xytext": (0, 9), "textcoords": "offset points", "color": BLUE}
+    above["ha"] = "center" if best < 0.85 * len(val) else "right"
+    white = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    axes.annotate(f"best: epoch {int(at[0])}, {at[1]:.4f}", at, bbox=white, **above)
     for i, drop in enumerate(epoch[1:][np.diff(history["lr"]) < 0]):
         label = "learning rate falls" if i == 0 else None
         axes.axvline(drop - 0.5, color=GREEN, linestyle=":", linewidth=1.1, label=label)
-    axes.axhline(reference, color=GREY, linestyle="--", linewidth=0.9, label=name)
-    shown = np.concatenate([val, history["train_loss"]])
+    axes.axhline(reference, label=name, **DASHED)
+    shown = np.concatenate([val, train])
     low, high = shown.min(), min(shown.max(), 2.2 * val.min())  # the first epoch may dwarf the rest
     margin = 0.2 * (high - low) or 0.1 * low
     axes.set(xlabel="epoch", ylabel="mean squared error", ylim=(low - margin, high + margin / 4))
@@ -112,36 +95,28 @@ def loss_curves(history: Mapping[str, np.ndarray], reference: float, name: str) 
 def singular_values(values: Sequence[float], latent_dim: int) -> Figure:
     """Show singular values on a logarithmic scale, and the size of the code that limits them."""
     figure, axes = canvas(2.2)
-    floor = values[0] * 1e-17
-    axes.plot(np.arange(1, len(values) + 1), np.maximum(values, floor), ".", color=BLUE)
-    axes.axvline(latent_dim + 0.5, color=GREY, linestyle="--", linewidth=0.9)
+    shown = np.maximum(values, values[0] * 1e-17)
+    axes.plot(np.arange(1, len(values) + 1), shown, ".", color=BLUE)
+    axes.axvline(latent_dim + 0.5, **DASHED)
     axes.annotate(f"latent code: {latent_dim}", (latent_dim + 2, values[0]), va="top", color=GREY)
     axes.set(xlabel="number", ylabel="singular value", yscale="log")
     return figure
 
 
-def factor_dots(factors: Mapping[str, Sequence[Summary]], default: Summary | None = None) -> Figure:
+def factor_dots(factors: Mapping[str, Sequence[Summary]], default: Summary) -> Figure:
     """Show validation and test error with their intervals, one panel a factor, two in a row.
 
-    Each panel has its own scale: what differs within a factor would vanish on a common one.
-
-    Args:
-        factors: factor -> the summaries of its variants.
-        default: whose validation error is marked with a dashed line, if it has records.
+    Each panel has its own scale: what differs within a factor would vanish on a common one. A
+    dashed line marks the validation error of the ``default``, if it has records.
     """
     counts = [len(own) for own in factors.values()]
     heights = [max(counts[i : i + 2]) for i in range(0, len(counts), 2)]
-    figure, grid = canvas(
-        0.19 * sum(heights) + 0.45 * len(heights) + 0.5,
-        nrows=len(heights),
-        ncols=2,
-        squeeze=False,
-        height_ratios=heights,
-    )
+    shape = {"nrows": len(heights), "ncols": 2, "squeeze": False, "height_ratios": heights}
+    figure, grid = canvas(0.19 * sum(heights) + 0.45 * len(heights) + 0.5, **shape)
     for ax, (factor, own) in zip(grid.flat, factors.items(), strict=False):
         _draw_factor(ax, own)
-        if default and default.count:
-            ax.axvline(default.mean("val_mse"), color=GREY, linestyle="--", linewidth=0.8)
+        if default.count:
+            ax.axvline(default.mean("val_mse"), **THIN)
         ax.set_title(factor.replace("_", " "), fontsize=8.5, pad=3)
     for ax in grid.flat[len(factors) :]:
         ax.set_axis_off()
@@ -152,10 +127,10 @@ def factor_dots(factors: Mapping[str, Sequence[Summary]], default: Summary | Non
 
 def _draw_factor(ax: Axes, variants: Sequence[Summary]) -> None:
     rows = np.arange(len(variants))
-    measures = zip(SERIES, ("val_mse", "test_mse"), (-0.12, 0.12), strict=True)
-    for (name, marker, color), measure, shift in measures:
+    names = {"validation": ("val_mse", -0.12), "test": ("test_mse", 0.12)}
+    for (name, (measure, shift)), marks in zip(names.items(), SERIES, strict=True):
         mean, spread = error_bars([summary.interval(measure) for summary in variants])
-        style = {"fmt": marker, "color": color, "markersize": 3.4, "elinewidth": 1}
+        style = {"linestyle": "none", "markersize": 3.4, "elinewidth": 1, **marks}
         ax.errorbar(mean, rows + shift, xerr=spread, label=name, **style)
     ax.set_yticks(rows, [summary.variant for summary in variants], fontsize=8)
     ax.set_ylim(len(rows) - 0.5, -0.5)
@@ -169,21 +144,18 @@ def error_curves(
 ) -> Figure:
     """Show the test error against what lowers it, one panel a quantity, each with its own scale.
 
-    Args:
-        curves: quantity -> network, two at most -> its points.
-        floor: an error that cannot be the lowest possible one, only above it; dashed.
+    ``curves``: quantity -> network, two at most -> its points. A dashed line marks the ``floor``.
     """
     figure, row = canvas(2.4, ncols=len(curves), squeeze=False)
     names = dict.fromkeys(name for networks in curves.values() for name in networks)
-    marks = dict(zip(names, [style for _, *style in SERIES], strict=False))
+    marks = dict(zip(names, SERIES, strict=False))
     for ax, (quantity, networks) in zip(row[0], curves.items(), strict=True):
         for name, points in networks.items():
-            marker, color = marks[name]
             mean, spread = error_bars([point.summary.interval("test_mse") for point in points])
-            style = {"marker": marker, "color": color, "markersize": 4, "lw": 1}
-            ax.errorbar([point.x for point in points], mean, spread, label=name, **style)
+            style = {"label": name, "markersize": 4, "lw": 1, **marks[name]}
+            ax.errorbar([point.x for point in points], mean, spread, **style)
         if floor is not None:
-            ax.axhline(floor, color=GREY, linestyle="--", linewidth=0.8)
+            ax.axhline(floor, **THIN)
         ax.set(xscale="log", xlabel=quantity)
         ax.set_xticks(_round_numbers(*ax.get_xlim()))
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))  # k: thousands, M, G, T: 10^12
@@ -196,9 +168,8 @@ def error_curves(
 
 def _round_numbers(low: float, high: float, most: int = 5) -> list[float]:
     """Return round numbers between two positive ones, as many as ``most`` allows."""
-    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     for steps in ((1, 2, 5), (1, 3), (1,)):
-        numbers = [step * power for power in powers for step in steps]
+        numbers = LogLocator(subs=steps, numticks=99).tick_values(low, high)
         inside = [number for number in numbers if low <= number <= high]
         if len(inside) <= most:
             break
@@ -208,19 +179,15 @@ def _round_numbers(low: float, high: float, most: int = 5) -> list[float]:
 def seed_curves(panels: Mapping[str, Sequence[Record]], reference: float) -> Figure:
     """Show losses and learning rate by epoch, a line a seed, one column a variant.
 
-    Circles mark the epochs of the lowest validation loss. The losses of the first epochs may lie
-    above the frame.
-
-    Args:
-        panels: title -> the records of a variant's seeds.
-        reference: a loss to mark with a dashed line.
+    ``panels``: title -> the records of a variant's seeds. Circles mark the lowest validation
+    losses, a dashed line the ``reference``; those of the first epochs may lie above the frame.
     """
     shape = {"nrows": 2, "ncols": len(panels), "sharex": "col", "sharey": "row"}
     figure, grid = canvas(3.3, **shape, squeeze=False, height_ratios=(3, 1))
     for (losses, rates), (title, records) in zip(grid.T, panels.items(), strict=True):
-        for i, record in enumerate(records):
-            _draw_seed(losses, rates, record, named=i == 0)
-        losses.axhline(reference, color=GREY, linestyle="--", linewidth=0.9)
+        for record in records:
+            _draw_seed(losses, rates, record)
+        losses.axhline(reference, **DASHED)
         losses.set_title(title, fontsize=8.5, pad=3)
         rates.set(yscale="log", xlabel="epoch")
         rates.xaxis.get_major_locator().set_params(integer=True)
@@ -229,17 +196,42 @@ def seed_curves(panels: Mapping[str, Sequence[Record]], reference: float) -> Fig
     high = max(own.val_loss[min(2, len(own.val_loss) - 1)] for own in shown)
     grid[0, 0].set(ylabel="mean squared error", ylim=(low - 0.05 * (high - low), high))
     grid[1, 0].set_ylabel("learning rate")
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
+    named = grid[0, 0].lines[:3]  # of the first seed; all others are drawn alike
+    figure.legend(named, ["training", "validation", "lowest"], loc="outside upper right", ncols=3)
     return figure
 
 
-def _draw_seed(losses: Axes, rates: Axes, record: Record, named: bool) -> None:
-    """Draw one run; ``named``: its lines stand in the legend for those of all seeds."""
+def _draw_seed(losses: Axes, rates: Axes, record: Record) -> None:
     history, best = record.history, record.best_epoch
     epochs = np.arange(1, len(history.val_loss) + 1)
-    training, validation, lowest = ("training", "validation", "lowest") if named else (None,) * 3
-    losses.plot(epochs, history.train_loss, color=ORANGE, linewidth=0.9, label=training)
-    losses.plot(epochs, history.val_loss, color=BLUE, linewidth=0.9, label=validation)
-    circle = {"color": BLUE, "markersize": 6, "fillstyle": "none", "label": lowest}
-    losses.plot(best, history.val_loss[best - 1], "o", **circle)
+    losses.plot(epochs, history.train_loss, color=ORANGE, linewidth=0.9)
+    losses.plot(epochs, history.val_loss, color=BLUE, linewidth=0.9)
+    losses.plot(best, history.val_loss[best - 1], "o", color=BLUE, markersize=6, fillstyle="none")
     rates.step(epochs, history.lr, where="mid", color=GREEN, linewidth=0.9)
+
+
+def cost_figure(cost: Mapping[str, Any]) -> Figure:
+    """Show the bench's ``cost``: seconds against training images and against pixels, log axes."""
+    figure, (left, right) = canvas(2.5, ncols=2)
+    images, pixels = cost["images"], cost["pixels"]
+    counts = {f"{own['images']:,}": own["images"] for own in images["points"]}
+    _draw_cost(left, counts, images, "epoch_seconds")
+    left.set(xlabel="training images", ylabel="seconds an epoch")
+    sides = {f"{own['side']} × {own['side']}": own["side"] ** 2 for own in pixels["points"]}
+    _draw_cost(right, sides, pixels, "seconds_per_image")
+    right.set(xlabel="pixels of an image", ylabel="seconds an image")
+    return figure
+
+
+def _draw_cost(ax: Axes, ticks: Mapping[str, int], measured: Mapping[str, Any], key: str) -> None:
+    """Draw medians with their range, and the line of their slope through their centre."""
+    x = np.array(list(ticks.values()))
+    median, spread = error_bars([point[key] for point in measured["points"]], "median")
+    ax.errorbar(x, median, yerr=spread, fmt="o", color=BLUE, markersize=4)
+    middle = np.exp(np.log(x).mean()), np.exp(np.log(median).mean())
+    line = middle[1] * (x / middle[0]) ** measured["slope"]
+    ax.plot(x, line, label=f"slope {measured['slope']:.2f}", **DASHED)
+    ax.set(xscale="log", yscale="log")
+    ax.set_xticks(x, list(ticks))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.legend()

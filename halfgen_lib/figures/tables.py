@@ -1,6 +1,4 @@
-"""Rows of the tables that notebooks and the report share; numbers come in, text goes out."""
-
-from __future__ import annotations
+"""Rows of the tables that notebooks and the report share, and what they come to, as text."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,15 +8,82 @@ from ..models.base import Completer
 from ..models.layers import layer_table
 
 Row = dict[str, str]
-Methods = Mapping[str, Mapping[str, Any]]  # name -> a row of the analysis ``generative``
+Analysis = Mapping[str, Any]
+Methods = Mapping[str, Analysis]  # name -> a row of the analysis ``generative``
 
 NBSP = "\u00a0"  # keeps a cell on one line
+FACING = {
+    "as it is": ("default test", ".4f"),
+    "those facing away": ("against", ".4f"),
+    "mirrored": ("default mirrored", ".4f"),
+    "with flips": ("flip test", ".4f"),
+    "with flips, mirrored": ("flip mirrored", ".4f"),
+}
+SAMPLING = {
+    "MSE, one": ("mse", ".4f"),
+    "MSE, mean": ("mse of mean", ".4f"),
+    "CRPS": ("crps", ".4f"),
+    "energy": ("energy", ".3f"),
+    "90 % covers": ("covers", ".0%"),
+    "Fréchet": ("frechet", ".2f"),
+    "precision": ("precision", ".2f"),
+    "recall": ("recall", ".2f"),
+    "same class": ("agreement", ".1%"),
+    "seam": ("seam", ".3f"),
+}
+TEMPERATURE = {
+    "temperature": ("temperature", "g"),
+    "stretch": ("stretch", "g"),
+    "Fréchet": ("frechet", ".1f"),
+    "90 % covers": ("coverage", ".1%"),
+    "CRPS": ("crps", ".4f"),
+}
+MEMORY = {"nearest": ("0.0", ".3f"), "1 % quantile": ("0.01", ".3f"), "median": ("0.5", ".3f")}
+ENSEMBLE = {
+    "one": ("one", ".5f"),
+    "disagreement": ("disagreement", ".5f"),
+    "mean of 5": ("five, test", ".5f"),
+    "of infinitely many": ("infinite", ".5f"),
+    "mean of 5, validation": ("five, validation", ".5f"),
+}
+RECIPES = {
+    "published": "published recipe, plain loop",
+    "plain_default": "default recipe, plain loop",
+    "ours_default": "default recipe, ours",
+}
+SPEED = {
+    "images a second": ("images_per_second", ",.0f"),
+    "speed-up": ("speed_up", ".2f"),
+    "of matmul peak": ("matmul_share", ".0%"),
+    "times the floor": ("over_floor", ".1f"),
+    "memory (MB)": ("megabytes", ",.0f"),
+}
+ABLATION = {"seconds": ("seconds", ".2f"), "validation MSE": ("val_mse", ".4f")}
 
 
 def interval(value: Mapping[str, float], digits: int, sign: str = "") -> str:
     """Return "mean [low, high]" of a mean with its interval; ``sign``: "+" shows it always."""
     mean, low, high = (f"{value[key]:{sign}.{digits}f}" for key in ("mean", "low", "high"))
     return f"{mean} [{low}, {high}]"
+
+
+def ranged(value: Analysis, digits: int) -> str:
+    """Return "median (low–high)" of measurements."""
+    median, low, high = (f"{value[key]:,.{digits}f}" for key in ("median", "low", "high"))
+    return f"{median}{NBSP}({low}–{high})"
+
+
+def cells(values: Analysis, columns: Mapping[str, tuple[str, str]]) -> Row:
+    """Return the text of numbers and, of values with an interval, of their means; – for none.
+
+    ``columns``: title -> the key of what stands there, and the format of the number.
+    """
+    row = {}
+    for title, (key, form) in columns.items():
+        value = values.get(key)
+        number = value if value is None or isinstance(value, int | float) else value["mean"]
+        row[title] = "–" if number is None else format(number, form)
+    return row
 
 
 def drawing(methods: Methods) -> Methods:
@@ -28,27 +93,21 @@ def drawing(methods: Methods) -> Methods:
 
 def layer_rows(model: Completer) -> list[Row]:
     """Return the layer table of a network."""
-    return [
-        {
-            "layer": layer.kind,
-            "details": layer.details,
-            "output shape": " × ".join(map(str, layer.output_shape)),
-            "parameters": f"{layer.parameters:,}",
-        }
-        for layer in layer_table(model)
-    ]
+    rows = []
+    for layer in layer_table(model):
+        shape = " × ".join(map(str, layer.output_shape))
+        row = {"layer": layer.kind, "details": layer.details, "output shape": shape}
+        rows.append(row | {"parameters": f"{layer.parameters:,}"})
+    return rows
 
 
-def score_row(scores: Mapping[str, Any]) -> Row:
+def score_row(scores: Analysis) -> Row:
     """Return MSE, PSNR and SSIM of :func:`evaluation.summarise`'s scores of one group."""
-    return {
-        "MSE": interval(scores["mse"], 4),
-        "PSNR (dB)": f"{scores['psnr']['mean']:.1f}",
-        "SSIM": interval(scores["ssim"], 3),
-    }
+    mse, ssim = interval(scores["mse"], 4), interval(scores["ssim"], 3)
+    return {"MSE": mse, "PSNR (dB)": f"{scores['psnr']['mean']:.1f}", "SSIM": ssim}
 
 
-def class_rows(metrics: Mapping[str, Any]) -> list[Row]:
+def class_rows(metrics: Analysis) -> list[Row]:
     """Return the test scores of each class and, last, of all images."""
     groups = {**metrics["per_class"], "**all**": metrics["overall"]}
     return [
@@ -57,7 +116,7 @@ def class_rows(metrics: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-def baseline_rows(analysis: Mapping[str, Any]) -> list[Row]:
+def baseline_rows(analysis: Analysis) -> list[Row]:
     """Return every baseline and the network: test scores and the error above the network's."""
     above = {name: interval(value, 4, "+") for name, value in analysis["differences"].items()}
     return [
@@ -66,108 +125,54 @@ def baseline_rows(analysis: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-def gate(analysis: Mapping[str, Any]) -> tuple[bool, str]:
-    """Tell whether the network beats every baseline, each interval excluding zero, and by whom.
-
-    Returns:
-        Whether it does, and the key of the baseline that comes nearest.
-    """
+def gate(analysis: Analysis) -> tuple[bool, str]:
+    """Tell whether the network beats every baseline, each interval above zero; name the nearest."""
     differences = analysis["differences"]
     nearest = min(differences, key=lambda name: differences[name]["mean"])
     return all(difference["low"] > 0 for difference in differences.values()), nearest
 
 
-def facing_rows(analysis: Mapping[str, Any]) -> list[Row]:
+def facing_rows(analysis: Analysis) -> list[Row]:
     """Return the error on the test set and on its mirror image, trained without and with flips."""
-    plain, flip = analysis["default"], analysis["flip"]
-
-    def mean(values: Mapping[str, Any], group: str, name: str) -> str:
-        return f"{values[group][name]['mean']:.4f}"
-
+    groups = [(model, group) for model in ("default", "flip") for group in ("test", "mirrored")]
     rows = []
     for name in (*CLASS_NAMES, "all"):
-        facing = plain["by_facing"].get(name)
-        against = facing["against"] if facing else None
-        rows.append(
-            {
-                "class": name if facing else f"**{name}**",
-                "share facing": f"{facing['share']:.1%}" if facing else "",
-                "as it is": mean(plain, "test", name),
-                "those facing away": f"{against['mean']:.4f}" if against else "–",
-                "mirrored": mean(plain, "mirrored", name),
-                "with flips": mean(flip, "test", name),
-                "with flips, mirrored": mean(flip, "mirrored", name),
-            }
-        )
+        facing = analysis["default"]["by_facing"].get(name, {})
+        errors = {f"{model} {group}": analysis[model][group][name] for model, group in groups}
+        share = f"{facing['share']:.1%}" if facing else ""
+        first = {"class": name if facing else f"**{name}**", "share facing": share}
+        rows.append(first | cells(errors | facing, FACING))
     return rows
 
 
-def sampling_rows(analysis: Mapping[str, Any]) -> list[Row]:
-    """Return every method of the analysis ``generative``, and last the true images.
-
-    Errors and scores compare with the image's own truth, the others whole sets of images.
-    """
+def sampling_rows(analysis: Analysis) -> list[Row]:
+    """Return every method of the analysis ``generative``, and last the true images."""
     rows = []
-    for method in analysis["methods"].values():
-        mean = method.get("mean", method)
-        covered = method.get("coverage")
-        rows.append(
-            {
-                "method": method["title"].replace(" ", NBSP),
-                "MSE, one": f"{method['mse']['mean']:.4f}",
-                "MSE, mean": f"{mean['mse']['mean']:.4f}",
-                "CRPS": f"{method['crps']['mean']:.4f}",
-                "energy": f"{method['energy']['mean']:.3f}",
-                "90 % covers": f"{covered['0.9']['unsettled']['mean']:.0%}" if covered else "–",
-                **_set_row(method),
-            }
-        )
-    blank = dict.fromkeys(("MSE, one", "MSE, mean", "CRPS", "energy", "90 % covers"), "–")
-    return [*rows, {"method": f"**true{NBSP}images**", **blank, **_set_row(analysis["real"])}]
+    for row in analysis["methods"].values():
+        more = {"mse of mean": row.get("mean", row)["mse"]}
+        if "coverage" in row:
+            more["covers"] = row["coverage"]["0.9"]["unsettled"]
+        rows.append({"method": row["title"].replace(" ", NBSP)} | cells(row | more, SAMPLING))
+    return [*rows, {"method": f"**true{NBSP}images**"} | cells(analysis["real"], SAMPLING)]
 
 
-def _set_row(measures: Mapping[str, Any]) -> Row:
-    return {
-        "Fréchet": f"{measures['frechet']['mean']:.2f}",
-        "precision": f"{measures['precision']['mean']:.2f}",
-        "recall": f"{measures['recall']['mean']:.2f}",
-        "same class": f"{measures['agreement']['mean']:.1%}",
-        "seam": f"{measures['seam']['mean']:.3f}",
-    }
-
-
-def temperature_rows(analysis: Mapping[str, Any]) -> list[Row]:
+def temperature_rows(analysis: Analysis) -> list[Row]:
     """Return what the residual flow's temperature and stretch do to its validation draws."""
-    return [
-        {
-            "temperature": f"{row['temperature']:g}",
-            "stretch": f"{row['stretch']:g}",
-            "Fréchet": f"{row['frechet']:.1f}",
-            "90 % covers": f"{row['coverage']:.1%}",
-            "CRPS": f"{row['crps']:.4f}",
-        }
-        for row in analysis["temperature"]["rows"]
-    ]
+    return [cells(row, TEMPERATURE) for row in analysis["temperature"]["rows"]]
 
 
-def memory_rows(analysis: Mapping[str, Any]) -> list[Row]:
+def memory_rows(analysis: Analysis) -> list[Row]:
     """Return how near each sampler's draws are to training right halves, and true halves are."""
     found = {row["title"]: row["memorised"] for row in drawing(analysis["methods"]).values()}
     rows = [(title, own["quantiles"], interval(own["below"], 3)) for title, own in found.items()]
     true = next(iter(found.values()))["true"]
     return [
-        {
-            "halves": title,
-            "nearest": f"{quantiles['0.0']:.3f}",
-            "1 % quantile": f"{quantiles['0.01']:.3f}",
-            "median": f"{quantiles['0.5']:.3f}",
-            "share that near": share,
-        }
+        {"halves": title} | cells(quantiles, MEMORY) | {"share that near": share}
         for title, quantiles, share in [*rows, ("**true images**", true, "0.010")]
     ]
 
 
-def floor_rows(analysis: Mapping[str, Any]) -> list[Row]:
+def floor_rows(analysis: Analysis) -> list[Row]:
     """Return every estimate of the error that no predictor can avoid, and the way it errs."""
     return [
         {"estimate": name, "variance": interval(value, 4), "errs": errs}
@@ -175,13 +180,13 @@ def floor_rows(analysis: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-def lowest_upper_bound(analysis: Mapping[str, Any]) -> float:
+def lowest_upper_bound(analysis: Analysis) -> float:
     """Return the lowest of the estimates of the floor that err upwards."""
     found = _floor_estimates(analysis)
     return min(value["mean"] for _, value, errs in found if errs == "too high")
 
 
-def _floor_estimates(analysis: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float], str]]:
+def _floor_estimates(analysis: Analysis) -> list[tuple[str, Mapping[str, float], str]]:
     floor, drawn = analysis["floor"], drawing(analysis["methods"]).values()
     several = f"infinitely many networks, from {floor.get('ensemble', {}).get('count')}"
     known = [
@@ -195,45 +200,101 @@ def _floor_estimates(analysis: Mapping[str, Any]) -> list[tuple[str, Mapping[str
     return [(name, floor[k][v], errs) for name, k, v, errs in known if k in floor] + spreads
 
 
-def ensemble_finding(analysis: Mapping[str, Any]) -> str:
+def ensemble_finding(analysis: Analysis) -> str:
     """Return what the mean of several U-Nets brings, as a sentence; nothing if there is none."""
     if "ensembles" not in analysis:
         return ""
-    chosen = analysis["ensembles"][-1]
-    values = chosen["test"]
+    title, values = (analysis["ensembles"][-1][key] for key in ("title", "test"))
     one, every, infinite = (values[key]["mean"] for key in ("one", "all", "infinite"))
     return (
         f"On all {values['one']['count']:,} test images {values['count']} U-Nets"
-        f" ({chosen['title']}) err by {one:.5f}, their mean by {every:.5f}; that of infinitely many"
+        f" ({title}) err by {one:.5f}, their mean by {every:.5f}; that of infinitely many"
         f" would by {infinite:.5f}."
     )
 
 
-def ensemble_rows(analysis: Mapping[str, Any]) -> list[Row]:
+def ensemble_rows(analysis: Analysis) -> list[Row]:
     """Return what the mean of several networks gains, for each group of them."""
+    rows = []
+    for found in analysis["ensembles"]:
+        test, five = found["test"], {}
+        for images in ("test", "validation"):
+            own = found[images]
+            five[f"five, {images}"] = own["infinite"]["mean"] + own["disagreement"]["mean"] / 5
+        first = {"networks": found["title"], "trained": str(test["count"])}
+        rows.append(first | cells(test | five, ENSEMBLE))
+    return rows
 
-    def of_five(values: Mapping[str, Any]) -> str:
-        return f"{values['infinite']['mean'] + values['disagreement']['mean'] / 5:.5f}"
 
+def computed(origin: Analysis) -> str:
+    """Return where and when something published was computed, for a caption."""
+    day, device, commit = (origin[key] for key in ("created", "device", "git_commit"))
+    changes = " with changes" if "+" in commit else ""
+    return f"Computed {day[:10]} on {device} by commit {commit[:8]}{changes}."
+
+
+def speed_rows(bench: Analysis) -> list[Row]:
+    """Return a row for each contender: epochs, memory, shares of the peaks, times the floor."""
+    plain = bench["speed"]["plain"]["epoch_seconds"]["median"]
+    rows = []
+    for name, own in bench["speed"].items():
+        memory = own["peak_memory"]["device"] or own["peak_memory"]["main"]
+        found = {"megabytes": memory / 1e6, "speed_up": plain / own["epoch_seconds"]["median"]}
+        first = {"": name, "s an epoch": ranged(own["epoch_seconds"], 2)}
+        rows.append(first | cells(own | found, SPEED))
+    return rows
+
+
+def inference_rows(bench: Analysis) -> list[Row]:
+    """Return completions a second, one row a batch size."""
     return [
-        {
-            "networks": found["title"],
-            "trained": str(test["count"]),
-            "one": f"{test['one']['mean']:.5f}",
-            "disagreement": f"{test['disagreement']['mean']:.5f}",
-            "mean of 5": of_five(test),
-            "of infinitely many": f"{test['infinite']['mean']:.5f}",
-            "mean of 5, validation": of_five(found["validation"]),
-        }
-        for found in analysis["ensembles"]
-        for test in [found["test"]]
+        {"batch size": size}
+        | {f"{name}, images a second": ranged(value, 0) for name, value in both.items()}
+        for size, both in bench["inference"].items()
     ]
 
 
-def computed(origin: Mapping[str, Any]) -> str:
-    """Return where and when something published was computed, for a caption."""
-    commit = origin["git_commit"]
-    changes = " with changes" if "+" in commit else ""
+def target_rows(bench: Analysis) -> list[Row]:
+    """Return a row for each recipe: what the seconds to the seed's error were."""
+    target, missed = bench["target"], {True: "", False: " (missed)"}
+    rows = []
+    for title, own in ((title, target[name]) for name, title in RECIPES.items()):
+        error = f"{own['val_mse']:.4f}{missed[own['reached']]}"
+        rows.append((title, f"{own['seconds']:.1f}", str(own["epochs"]), error))
+    fast = target["speedrun"]
+    title, epochs = f"speedrun, {fast['runs']} seeds", fast["settings"]["train_size"]
+    error = ranged(fast["val_mse"], 4) + missed[fast["reached"] == fast["runs"]]
+    rows.append((title, ranged(fast["seconds"], 2), f"1, of {epochs:,} images", error))
+    header = ("", "seconds", "epochs", "validation MSE")
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def ablation_rows(bench: Analysis) -> list[Row]:
+    """Return a row for each ingredient of the speedrun that is left out."""
+    found = bench["target"]["ablation"].items()
+    return [{"speedrun with": name} | cells(run, ABLATION) for name, run in found]
+
+
+def bench_finding(bench: Analysis, name: str) -> str:
+    """Return what the report's tables and figure on one device, ``tbl-<name>`` ..., come to."""
+    target, cost, start = (bench[key] for key in ("target", "cost", "startup"))
+    imports = {module: seconds["median"] for module, seconds in start["import_seconds"].items()}
+    seconds = {title: own["epoch_seconds"]["median"] for title, own in bench["speed"].items()}
+    plain = seconds.pop("plain")
+    times = [f"{plain / own:.2f} times as fast ({title})" for title, own in seconds.items()]
+    reached = "a recipe missed the error, so no ratio is given"
+    if target["times_faster"]:
+        reached = (
+            f"the speedrun has the seed's error {target['times_faster']:.0f} times sooner than the"
+            " published recipe"
+        )
     return (
-        f"Computed {origin['created'][:10]} on {origin['device']} by commit {commit[:8]}{changes}."
+        f"On {bench['machine']['device']} an epoch is {' and '.join(times)} as in the plain loop"
+        f" (@tbl-{name}), and {reached} (@tbl-{name}-target, @tbl-{name}-parts). The time of an"
+        f" epoch grows with the number of images to the power {cost['images']['slope']:.2f}, that"
+        f" of an image with its pixels to the power {cost['pixels']['slope']:.2f} (@fig-{name})."
+        f" Completions a second are in @tbl-{name}-inference. To start, importing all that trains"
+        f" takes {imports['halfgen_lib.training'] / imports['torch']:.2f} times as long as"
+        " importing PyTorch alone; loading the verified images,"
+        f" {start['load_seconds']['median']:.2f} s."
     )

@@ -14,11 +14,12 @@ from benchmarks import bench as run
 from benchmarks import machine, measures, plain_loop, scaling, speedrun
 from benchmarks.plan import QUICK, plan_for
 from benchmarks.work import Work, count_launches, count_work
+from halfgen_lib import figures
 from halfgen_lib.analysis import published as analyses
 from halfgen_lib.cli import main
 from halfgen_lib.config import RunConfig
 from halfgen_lib.data import batches, load, split
-from halfgen_lib.figures import bench as tables
+from halfgen_lib.figures import tables
 from halfgen_lib.files import project_root, read_json, write_json
 from halfgen_lib.models import build_model
 from halfgen_lib.models.padding import conv_output_size, same_padding
@@ -280,7 +281,7 @@ def test_a_bench_becomes_tables_and_a_figure(quick):
     assert len(tables.inference_rows(values)) == len(QUICK.inference)
     assert all("(missed)" in row["validation MSE"] for row in tables.target_rows(values))
     assert len(tables.ablation_rows(values)) == len(speedrun.ABLATION)
-    axes = tables.cost_figure(values["cost"]).axes
+    axes = figures.cost_figure(values["cost"]).axes
     assert [ax.get_xscale() + ax.get_yscale() for ax in axes] == ["loglog"] * 2
     text = axes[0].get_legend().get_texts()[0].get_text()
     assert text == f"slope {values['cost']['images']['slope']:.2f}"
@@ -290,7 +291,7 @@ def test_a_finding_tells_what_was_measured(quick):
     values, _ = quick
     values = {**values, "target": values["target"] | {"times_faster": 41.6}}
     speed = {name: row["epoch_seconds"]["median"] for name, row in values["speed"].items()}
-    text = tables.finding(values, "bench-cpu")
+    text = tables.bench_finding(values, "bench-cpu")
     assert f"{speed['plain'] / speed['ours']:.2f} times as fast (ours)" in text
     assert "42 times sooner" in text and "@tbl-bench-cpu-target" in text
 
