@@ -68,7 +68,7 @@ def _side_by_side(
     places = {"right": 1, "bottom": 0, **grid}
     figure, axes = canvas(ncols=len(strips), squeeze=False, gridspec_kw=places, **options)
     titles, pictures = zip(*strips, strict=True)
-    _draw_images(axes, pictures, titles, fontsize=fontsize, pad=3)
+    _draw_images(axes, pictures, titles, fontsize=fontsize, pad=4, linespacing=1.1)
     step = (len(pictures[0]) + gap) / len(rows)
     for i, name in enumerate(rows):
         at = (-2 * gap, (i + 0.5) * step - gap / 2)
@@ -180,7 +180,7 @@ def pairs_strip(truth: ndarray, completed: ndarray) -> ndarray:
 def architecture(model: Completer) -> Figure:
     """Draw a network's maps as boxes: height as the map, depth as the channels."""
     figure, axes = canvas(2.6)
-    upright = {"ha": "center", "fontsize": 7.5, "rotation": 90}
+    upright = {"va": "center", "fontsize": 7.5, "rotation": 90, "rotation_mode": "anchor"}
     x = 0.0
     for name, shape in stages(layer_table(model)):
         if len(shape) == 3:
@@ -190,8 +190,8 @@ def architecture(model: Completer) -> Figure:
             height, width, depth = shape[0] ** 0.5, 0.0, 1.2
         x = _draw_box(axes, x, height, depth, 0.35 * width)  # a map's width recedes
         middle = x - depth / 2 - 0.35 * width / 2
-        axes.text(middle, -19.5, " × ".join(map(str, shape)), va="top", **upright)
-        axes.text(middle, 19.5, name, va="bottom", **upright)
+        axes.text(middle, -19.5, " × ".join(map(str, shape)), ha="right", **upright)
+        axes.text(middle, 19.5, name, ha="left", **upright)
         x += 3.2
     axes.set(xlim=(-1.5, x - 1.5), ylim=(-38, 44), aspect="auto")
     axes.set_axis_off()

@@ -25,7 +25,7 @@ PLACES: dict[str, tuple[Place, ...]] = {  # of a prediction or one draw, then of
     "unet": ((-17, 9),),
     "cvae": ((-34, -6), (-42, 14)),
     "gan": ((32, -1), (73, 8)),
-    "flow": ((14, -35), (-40, 15)),
+    "flow": ((14, -35), (-43, 20)),
     "residual-flow": ((-44, -12), (-31, -16)),
     "ensemble": ((-26, -2),),
 }
