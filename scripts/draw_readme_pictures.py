@@ -13,11 +13,10 @@ import numpy as np
 import typst
 from matplotlib.figure import Figure
 
-from halfgen_lib import figures
+from halfgen_lib import figures, find_run, join, load
 from halfgen_lib.analysis import summaries
-from halfgen_lib.data import join, load
 from halfgen_lib.evaluation import first_of_each_class
-from halfgen_lib.runs import Run, find_run
+from halfgen_lib.runs import Run
 from halfgen_lib.runs.record import read_results, results_path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,12 +55,9 @@ def draw_pages() -> None:
     page = f"#set page(width: {count * 8}cm, height: auto, margin: 3mm)\n"
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "r.pdf").write_bytes(REPORT.read_bytes())
-        Path(folder, "main.typ").write_text(
-            page + f"#grid(columns: {count}, column-gutter: 4mm, {pages})", encoding="utf-8"
-        )
-        typst.compile(
-            Path(folder, "main.typ"), output=DOCS / "report.png", root=folder, format="png", ppi=96
-        )
+        source = Path(folder, "main.typ")
+        source.write_text(f"{page}#grid(columns: {count}, column-gutter: 4mm, {pages})", "utf-8")
+        typst.compile(source, output=DOCS / "report.png", root=folder, format="png", ppi=96)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import halfgen_lib
-from halfgen_lib import models
+from halfgen_lib import models, paper
 
 
 def test_every_public_name_is_there_and_has_its_docstring():
@@ -21,6 +21,12 @@ def test_a_models_class_is_had_by_name():
     assert models.ConvAutoencoder is models.model_class("cae")
     with pytest.raises(ImportError, match="cannot import name 'ConvAutoEncoder'"):
         from halfgen_lib.models import ConvAutoEncoder  # noqa: F401
+
+
+def test_what_notebooks_call_is_in_the_papers_package():
+    assert all(getattr(paper, name).__doc__ for name in paper.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'show'"):
+        paper.show  # noqa: B018
 
 
 def test_the_import_alone_is_fast_and_imports_no_torch():

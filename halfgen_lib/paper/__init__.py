@@ -1,6 +1,28 @@
-"""Any notebook as a paper, in HTML and PDF; knows nothing of halves of images."""
+"""Any notebook as a paper, in HTML and PDF; knows nothing of halves of images.
 
+    from halfgen_lib.paper import read_parameters, show_figure, show_markdown, show_table
+
+Each public name is imported when it is first used (PEP 562): a check of parameters stays light.
+"""
+
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGES = "application/vnd.halfgen.pages+json"  # a gallery's, beside the figure that stands for it
+
+_HOMES = {
+    "read_parameters": "parameters",
+    "show_figure": "display",
+    "show_markdown": "display",
+    "show_stamp": "display",
+    "show_table": "display",
+}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
