@@ -1,7 +1,5 @@
 """Audits: twins across the splits, reported labels, which way items face, and the erratum."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -21,11 +19,7 @@ REPORTED_MISLABELLED = (16691, 28264, 33982, 40513, 42018, 45592)
 
 def class_intervals(values: np.ndarray, labels: np.ndarray) -> dict[str, Interval]:
     """Return the interval of each class's mean of the scores (N,), by the class's name."""
-    return {
-        name: bootstrap(values[labels == number])
-        for number, name in enumerate(CLASS_NAMES)
-        if (labels == number).any()
-    }
+    return {name: bootstrap(values[labels == c]) for c, name in enumerate(CLASS_NAMES)}
 
 
 def audit_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
@@ -43,14 +37,13 @@ def audit_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     low, high = np.quantile(distance, [0.1, 0.9])
     groups = {"near": distance <= low, "far": distance >= high}
     twins = {n: intervals({"mse": mse[g], "less_class_mean": less[g]}) for n, g in groups.items()}
-    quantiles = {str(q): float(np.quantile(distance, q)) for q in (0, 0.01, 0.1, 0.5, 0.9, 1)}
     known = [i for i in REPORTED_MISLABELLED if i < len(dataset.train)]
     chosen = dataset.train.select(torch.tensor(known, dtype=torch.int64))
     errors = halves_mse(run.model().predict, chosen, run.config.given)
     return {
         "run_id": run.run_id,
         "exact": int((distance == 0).sum()),
-        "quantiles": quantiles,
+        "quantiles": {str(q): float(np.quantile(distance, q)) for q in (0, 0.01, 0.1, 0.5, 0.9, 1)},
         **twins,
         "reported": [
             {"image": i, "label": CLASS_NAMES[c], "mse": float(e), "class_mean": class_mean[c]}
@@ -59,14 +52,8 @@ def audit_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-# ---- symmetry and facing
-
-
 def mirror_error(left: Tensor, right: Tensor) -> Tensor:
-    """Return the mean squared error of the mirrored left half as a guess of the right one.
-
-    Of halves (N, 1, 28, 14) in [0, 1]: (N,) in [0, 1], 0 for an image that is its own mirror image.
-    """
+    """Return the mean squared error (N,) of mirrored left halves (N, 1, 28, 14) as right ones."""
     return mse_per_image(left.flip(3), right)
 
 
@@ -76,10 +63,9 @@ def class_means(images: Tensor, labels: Tensor) -> Tensor:
 
 
 def faces_as_its_class(images: Tensor, labels: Tensor, means: Tensor) -> Tensor:
-    """Tell of each image whether it is nearer to its class's mean than its mirror image is.
+    """Tell which images (N, 1, 28, 28) are nearer to their class's mean than mirrored: (N,) bool.
 
-    Of images (N, 1, 28, 28) in [0, 1] and :func:`class_means`: (N,) bool. The share that is true is
-    near 1/2 where a class has no common facing, and near 1 where all its images face one way.
+    The share is near 1/2 for a class without a common facing, near 1 where all images face one way.
     """
     return mse_per_image(images, means[labels]) < mse_per_image(images.flip(3), means[labels])
 
@@ -87,8 +73,8 @@ def faces_as_its_class(images: Tensor, labels: Tensor, means: Tensor) -> Tensor:
 def facing_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     """Compare a run's error on the ``test`` set, on the ``mirrored`` test set, and ``by_facing``.
 
-    The latter has for each class the error of images that face ``with`` and ``against`` it, see
-    :func:`faces_as_its_class` (None where there are fewer than two), and the ``share`` with it.
+    The latter: for each class the error of images that :func:`faces_as_its_class` finds ``with``
+    and ``against`` it (None where there are fewer than two), and the ``share`` with it.
     """
     test, labels = dataset.test, dataset.test.labels.numpy()
     means = class_means(to_unit(dataset.train.images), dataset.train.labels)
@@ -110,9 +96,6 @@ def facing_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-# ---- the erratum: what a LeakyReLU of slope 1 makes of the network
-
-
 @torch.no_grad()
 def affine_probe(model: nn.Module) -> tuple[Tensor, Tensor]:
     """Return A (392, 392) and b (392,) with logit(model(x)) = A x + b if the model is affine.
@@ -120,22 +103,19 @@ def affine_probe(model: nn.Module) -> tuple[Tensor, Tensor]:
     The network is probed, not read: b is its answer to black, and the columns of A are its answers
     to single white pixels, less b. All in float64, which the model is left in, and evaluation mode.
     """
-    model = model.double().eval()
-    black = torch.zeros(1, *HALF_SHAPE, dtype=torch.float64)
+    model, black = model.double().eval(), torch.zeros(1, *HALF_SHAPE, dtype=torch.float64)
     white = torch.eye(black.numel(), dtype=torch.float64).view(-1, *HALF_SHAPE)
     bias = torch.logit(model(black)).flatten()
-    columns = torch.logit(model(white)).flatten(1) - bias
-    return columns.T, bias
+    return (torch.logit(model(white)).flatten(1) - bias).T, bias
 
 
 @torch.no_grad()
 def erratum_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     """Tell whether a run's network is an affine map under its sigmoid, and of which rank.
 
-    The seed's public code writes ``nn.LeakyReLU(True)``; the first argument is the slope. With
-    slope 1 every layer before the sigmoid is affine, and so is the whole: a matrix that passes
-    through the latent code, hence of a rank no larger than that. ``affine_error`` is the largest
-    difference, over the test set, between the network's pixels and sigmoid(A x + b).
+    The seed's public code writes ``nn.LeakyReLU(True)``, where the first argument is the slope: all
+    before the sigmoid is affine then, of a rank no larger than the latent code's. ``affine_error``
+    is the largest difference, over the test set, of the network's pixels from sigmoid(A x + b).
     """
     model = run.model()
     matrix, bias = affine_probe(model)
@@ -145,8 +125,7 @@ def erratum_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     settings = run.config.identity()["model_settings"]
     return {
         "run_id": run.run_id,
-        "negative_slope": settings["negative_slope"],
-        "latent_dim": settings["latent_dim"],
+        **{name: settings[name] for name in ("negative_slope", "latent_dim")},
         "affine_error": (model.predict(left).flatten(1) - affine).abs().max().item(),
         "singular_values": [float(f"{value:.6g}") for value in values[:128]],
         "rank": int((values > 1e-9 * values[0]).sum()),

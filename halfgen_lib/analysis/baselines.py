@@ -1,10 +1,4 @@
-"""What simple predictors reach: the yardsticks that a network has to beat.
-
-Each is fitted on training halves, chooses its one hyperparameter, if it has any, by the mean
-squared error on validation images, and completes left halves as a network does.
-"""
-
-from __future__ import annotations
+"""What simple predictors reach: the yardsticks that a network has to beat."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Self
@@ -29,10 +23,9 @@ single_threaded = threadpool_limits.wrap(limits=1, user_api="blas")
 class Baseline:
     """A predictor of right halves from left halves, fitted in closed form.
 
-    Tables call it ``title``. Its ``hyperparameter``, if it has one, is chosen from the ascending
-    ``grid``, cut to the largest value, ``limit``, that so many training images allow. ``value`` is
-    the one in use: as given, else the lowest until :meth:`choose`, None without a grid;
-    ``validation_mse`` has the error of each value tried.
+    Its ``hyperparameter``, if any, is chosen from the ascending ``grid``, cut to the ``limit`` that
+    so many training images set. ``value`` is the one in use: as given, else the lowest until
+    :meth:`choose`, None without a grid; ``validation_mse`` has the error of each value tried.
     """
 
     title: ClassVar[str]
@@ -46,10 +39,7 @@ class Baseline:
         self._values: list[float | None] = []  # of the grid, as the training images allow
 
     def fit(self, left: Tensor, right: Tensor) -> Self:
-        """Fit to two or more training halves, (N, 1, 28, 14) each, and return itself.
-
-        Raises TypeError or ValueError for others: :func:`~halfgen_lib.models.base.check_left`.
-        """
+        """Fit to two or more training halves, (N, 1, 28, 14) in [0, 1] each, and return itself."""
         check_left(left)
         shapes = tuple(left.shape), tuple(right.shape)
         if shapes[0] != shapes[1] or len(left) < 2:
@@ -62,17 +52,13 @@ class Baseline:
         return self
 
     def choose(self, left: Tensor, right: Tensor) -> Self:
-        """Use the value with the lowest error on one or more validation halves; return itself.
-
-        Of equal errors the smallest value wins. Raises ValueError if there are no images.
-        """
+        """Use the value that errs least on validation halves, first of equals; return itself."""
         if not len(left):
             raise ValueError("no validation images to choose by")
-        completed = zip(self._values, self._complete(left, self._values), strict=True)
-        self.validation_mse = {
-            value: mse_per_image(half, right).double().mean().item() for value, half in completed
-        }
-        self.value = min(self._values, key=self.validation_mse.__getitem__)
+        completed = self._complete(left, self._values)
+        errors = [mse_per_image(half, right).double().mean().item() for half in completed]
+        self.validation_mse = dict(zip(self._values, errors, strict=True))
+        self.value = self._values[errors.index(min(errors))]
         return self
 
     def predict(self, left: Tensor) -> Tensor:
@@ -93,15 +79,14 @@ class Baseline:
     def as_dict(self) -> dict[str, Any]:
         """Return what was chosen and from what, ready for JSON."""
         tried = [{"value": v, "mse": mse} for v, mse in self.validation_mse.items()]
-        names = {"title": self.title, "hyperparameter": self.hyperparameter}
-        return {**names, "value": self.value, "validation": tried}
+        chosen = {"hyperparameter": self.hyperparameter, "value": self.value, "validation": tried}
+        return {"title": self.title, **chosen}
 
     def _fit(self, left: np.ndarray, right: np.ndarray) -> None:
         """Fit to flat halves (N, 392), for any value."""
 
     def _predict(self, left: np.ndarray, values: Sequence[float | None]) -> Iterator[np.ndarray]:
         """Yield, for each value, (N, 392) for flat left halves (N, 392); need not be clipped."""
-        raise NotImplementedError
 
 
 class TrainMean(Baseline):
@@ -157,9 +142,8 @@ class Donor(NearestNeighbours):
         self._check(left)
         if n < 1:
             raise ValueError(f"n is {n}, allowed: 1 or more")
-        k = int(self.value)
-        _, nearest = neighbours(flat_rows(left), self._left, k)
-        chosen = torch.randint(k, (n, len(left)), generator=generator).numpy()
+        _, nearest = neighbours(flat_rows(left), self._left, self.value)
+        chosen = torch.randint(self.value, (n, len(left)), generator=generator).numpy()
         drawn = self._right[nearest[np.arange(len(left)), chosen]]
         return torch.from_numpy(drawn).reshape(n, *left.shape).to(left)
 
@@ -167,8 +151,7 @@ class Donor(NearestNeighbours):
 class Affine(Baseline):
     """An affine map: right = coefficients · left + intercept; ``coefficients(value)`` (392, 392).
 
-    Those below depend on the training images through mean and covariance alone, so that one
-    principal-component analysis of whole images, left pixels first, serves every value.
+    Those below need only the images' mean and covariance: one PCA of them serves every value.
     """
 
     @single_threaded
@@ -182,10 +165,7 @@ class Affine(Baseline):
             yield (left - known) @ self.coefficients(value).T + unknown
 
     def _condensed(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return at most 784 rows X, Y (M, 392) with the inner products of the centred images.
-
-        They are S Vᵀ of the images' decomposition U S Vᵀ: least squares cannot tell the two apart.
-        """
+        """Return X, Y (M, 392), M <= 784, with the centred images' inner products: their S Vᵀ."""
         rows = self._components.singular_values_[:, None] * self._components.components_
         return tuple(np.split(rows, 2, axis=1))
 

@@ -4,8 +4,6 @@ A claim whose evidence has not been computed yet is *open*: it says what to run,
 Verdicts follow from the numbers by rules that are written here, not by eye.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
@@ -21,7 +19,6 @@ from .curves import points
 from .summaries import Summaries
 
 SEED_EPOCH = 17  # Erkol (2023), section 5: "by the 17th epoch"
-SEED_DROPS = 4  # "decreased four times"
 SEED_EASY = ("Trouser", "T-shirt/top", "Dress")
 SEED_HARD = ("Sneaker", "Ankle boot")
 OPEN = "open"
@@ -79,21 +76,18 @@ def _reproduced(seeds: Sequence[bool]) -> str:
 def learning_rate_drops(summaries: Summaries) -> Claim:
     """Claim 2: how often the learning rate falls in the seed's epochs."""
     claim, test = "The learning rate is halved four times.", "drops in the public code's schedule"
-    records = _records(summaries, "as_published")
-    if not records:
+    if not (records := _records(summaries, "as_published")):
         return Claim(claim, test)
     drops = [int((np.diff(r.history.lr) < 0).sum()) for r in records]
     measured = f"{_spread(drops, 0)} in {records[0].epochs} epochs"
-    verdict = _reproduced([number == SEED_DROPS for number in drops])
-    return Claim(claim, test, measured, verdict, "@fig-seeds")
+    return Claim(claim, test, measured, _reproduced([n == 4 for n in drops]), "@fig-seeds")
 
 
 def overfitting(summaries: Summaries) -> Claim:
     """Claim 3: whether the validation loss rises when training goes on."""
     claim = f"Training past epoch {SEED_EPOCH} overfits."
     test = "the text's network for 60 epochs: last validation loss against the lowest"
-    records = _records(summaries, "long")
-    if not records:
+    if not (records := _records(summaries, "long")):
         return Claim(claim, test)
     rise = [r.history.val_loss[-1] / min(r.history.val_loss) - 1 for r in records]
     gap = [r.history.val_loss[-1] / r.history.train_loss[-1] - 1 for r in records]
@@ -235,18 +229,13 @@ def all_claims(
     generative_values: Mapping[str, Any] | None,
     dataset: Dataset,
 ) -> list[Claim]:
-    """Return the claims in their order.
-
-    Of the finished run that is reported, the mirror error (N,) of each test image, the summaries of
-    both studies, and the published analyses, if there are any.
-    """
-    mse, labels = run.scores["mse"], dataset.test.labels.numpy()
+    """Return the claims in their order; ``mirror`` is the mirror error (N,) of each test image."""
     return [
         convergence(summaries),
         learning_rate_drops(summaries),
         overfitting(summaries),
         easy_and_hard(run),
-        symmetry(mirror, mse, labels),
+        symmetry(mirror, run.scores["mse"], dataset.test.labels.numpy()),
         facing(facing_values),
         dataset_size(len(dataset.train), len(dataset.test)),
         more_data(summaries, beyond),

@@ -5,8 +5,6 @@ distance depends on the features; these are the project's own, so such distances
 other and with no number from elsewhere.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import time
@@ -14,10 +12,9 @@ from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
+import safetensors.torch
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load as load_safetensors
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
@@ -65,10 +62,7 @@ class Classifier(nn.Module):
 
     @torch.inference_mode()
     def look(self, images: Tensor, *, batch_size: int = 1000) -> tuple[Tensor, Tensor]:
-        """Return features and classes of images (N, 1, 28, 28) in [0, 1], N >= 0.
-
-        In evaluation mode: the penultimate layer before its ReLU, (N, 64) float64, and (N,) int64.
-        """
+        """Return features, (N, 64) float64 before the last ReLU, and classes (N,) of N images."""
         self.eval()
         features = torch.cat([self.body(part) for part in images.split(batch_size)])
         return features.double(), self.head(features).argmax(1)
@@ -87,18 +81,16 @@ def shown(images: Images, half: bool) -> Tensor:
 
 def accuracy(classifier: Classifier, images: Images, *, half: bool = False) -> Tensor:
     """Return whether each image, or its left half alone, is classified as labelled: (N,) bool."""
-    _, classes = classifier.look(shown(images, half))
-    return classes == images.labels
+    return classifier.look(shown(images, half))[1] == images.labels
 
 
 def train_classifier(
     train: Images, validation: Images, *, half: bool = False, epochs: int = EPOCHS
 ) -> tuple[Classifier, list[float]]:
-    """Train a classifier and return it as it was after its best epoch on validation images.
+    """Return a classifier as of its best epoch, and the validation accuracy after each epoch.
 
-    With the validation accuracy after each of one or more epochs. AdamW, one cycle of the learning
-    rate (Smith 2018), cross-entropy, no augmentation: the features should see which way an item
-    faces. With ``half`` it is shown left halves beside black.
+    AdamW, one cycle of the learning rate (Smith 2018), cross-entropy, no augmentation: the features
+    should see which way an item faces. With ``half`` it is shown left halves beside black.
     """
     order, history, best = torch.Generator().manual_seed(SEED), [], {}
     pixels, steps = shown(train, half), epochs * math.ceil(len(train) / BATCH_SIZE)
@@ -123,9 +115,8 @@ def publish_classifier(
 ) -> dict[str, Any]:
     """Train a classifier, score the test set once, publish it, and return its record.
 
-    Of the full data set if none is given. The one of whole images has never seen half an image: its
-    accuracy on those says how it fails there. What left halves tell of the class is the accuracy of
-    the one that is trained on them.
+    Of the full data set if none is given. The one of whole images is scored on left halves, too, to
+    say how it fails there; what these tell of the class is the accuracy of the one trained on them.
     """
     dataset = dataset or load("full")
     splits, start = split(dataset, "holdout"), time.perf_counter()
@@ -147,7 +138,7 @@ def publish_classifier(
         "origin": provenance(torch.device("cpu"), dataset.sha256),
     }
     state = {key: value.contiguous() for key, value in network.state_dict().items()}
-    contents = zip(FILES, (save(state), to_json(record)), strict=True)
+    contents = zip(FILES, (safetensors.torch.save(state), to_json(record)), strict=True)
     write_published(networks_dir() / NAMES[half], dict(contents))
     return record
 
@@ -155,12 +146,11 @@ def publish_classifier(
 def load_classifier(half: bool = False) -> tuple[Classifier, dict[str, Any]]:
     """Return the published classifier of whole images or left halves, and its record with SHA-256.
 
-    In evaluation mode on the CPU. Raises RunError if it is missing, damaged or not the recorded
-    one; the message says how to train it.
+    In evaluation mode. A RunError for a missing, damaged or other one says how to train it.
     """
     place, remedy = networks_dir() / NAMES[half], REMEDY.format(" --half" * half)
     sums = read_manifest(place, remedy)
     weights, record = (read_bytes(place / name, remedy) for name in FILES)
     network = Classifier()
-    network.load_state_dict(load_safetensors(weights))
+    network.load_state_dict(safetensors.torch.load(weights))
     return network.eval(), json.loads(record) | {"sha256": sums[FILES[0]]}

@@ -1,10 +1,9 @@
 """How far more parameters, more images and more arithmetic lower the error, over both studies."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from itertools import product
+from operator import attrgetter
 from typing import NamedTuple
 
 import torch
@@ -35,21 +34,15 @@ def training_flops(record: Record) -> float:
 
 # axis -> what of a record it shows, and the factor of each study that varies it
 AXES: dict[str, tuple[Callable[[Record], float], Mapping[str, str]]] = {
-    "parameters": (lambda record: record.parameters, {"study": "features", "beyond": "size"}),
-    "training images": (
-        lambda record: record.train_images,
-        {"study": "train_size", "beyond": "train_size"},
-    ),
-    "operations in training": (training_flops, {"study": "epochs", "beyond": "epochs"}),
+    "parameters": (attrgetter("parameters"), {"study": "features", "beyond": "size"}),
+    "training images": (attrgetter("train_images"), dict.fromkeys(STUDIES, "train_size")),
+    "operations in training": (training_flops, dict.fromkeys(STUDIES, "epochs")),
 }
 TITLES = {"study": "autoencoder", "beyond": "U-Net"}
 
 
 def points(summaries: Summaries, study: str, axis: str) -> list[Point]:
-    """Return the points of a study's variants that have runs as they are declared, by x.
-
-    ``study`` is a key of ``STUDIES``, ``axis`` one of ``AXES``.
-    """
+    """Return the points on an axis of a study's variants that have runs as declared, by x."""
     measure, factors = AXES[axis]
     own = [summaries[name] for name in STUDIES[study][factors[study]] if name in summaries]
     found = [Point(measure(s.records[0]), s) for s in own if s.records and s.as_declared]
@@ -75,8 +68,7 @@ def finding(curves: Mapping[str, Mapping[str, list[Point]]]) -> str:
     """Return, in words, what doubling each quantity does at the right end of its curves."""
     parts = []
     for axis, networks in curves.items():
-        grown = {name: curve for name, curve in networks.items() if len(curve) > 1}
-        changes = [f"{last_doubling(curve):+.1%} ({name})" for name, curve in grown.items()]
-        if changes:
+        long = {name: curve for name, curve in networks.items() if len(curve) > 1}
+        if changes := [f"{last_doubling(curve):+.1%} ({name})" for name, curve in long.items()]:
             parts.append(f"twice the {axis} {', '.join(changes)}")
     return "; ".join(parts)

@@ -3,16 +3,12 @@
 Images are (N, 1, H, W) in [0, 1]; sets are (N, F) float64 features, a row an image.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from ..evaluation import Interval
-
-NEIGHBOURS = 3  # k of improved precision and recall, as its authors use it
 
 
 def flat_rows(images: Tensor) -> np.ndarray:
@@ -21,10 +17,7 @@ def flat_rows(images: Tensor) -> np.ndarray:
 
 
 def neighbours(rows: np.ndarray, pool: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return Euclidean distances, ascending, and positions of the k nearest of a pool: (N, k) each.
-
-    Of rows (N, P) in a pool (M, P), M >= k; N may be 0.
-    """
+    """Return distances, ascending, and positions (N, k) of the k nearest in a pool (M, P)."""
     if not len(rows):  # scikit-learn refuses to look for nothing
         return np.empty((0, k)), np.empty((0, k), dtype=np.int64)
     return NearestNeighbors(n_neighbors=k, algorithm="brute").fit(pool).kneighbors(rows)
@@ -36,9 +29,6 @@ def nearest_rms(images: Tensor, pool: Tensor) -> np.ndarray:
     # of the pixels themselves: the search's own distances are rounded, those of copies too
     difference = (images - pool[nearest[:, 0]]).flatten(1)
     return difference.square().mean(1).sqrt().double().numpy()
-
-
-# ---- sets
 
 
 def frechet_distance(real: Tensor, generated: Tensor) -> float:
@@ -68,9 +58,8 @@ def frechet_interval(real: Tensor, draws: Tensor, *, resamples: int = 200) -> In
         one_each = draws[torch.from_numpy(random.integers(count, size=size)), images]
         truth = real[torch.from_numpy(random.integers(len(real), size=len(real)))]
         distances.append(frechet_distance(truth, one_each))
-    low, high = np.percentile(distances, [2.5, 97.5]) - np.mean(distances)
-    ends = {"low": max(estimate + float(low), 0.0), "high": estimate + float(high)}
-    return Interval(mean=estimate, **ends, count=size)
+    low, high = estimate + (np.percentile(distances, [2.5, 97.5]) - np.mean(distances))
+    return Interval(mean=estimate, low=max(float(low), 0.0), high=float(high), count=size)
 
 
 def within(points: Tensor, support: Tensor) -> np.ndarray:
@@ -80,6 +69,5 @@ def within(points: Tensor, support: Tensor) -> np.ndarray:
     (Kynkaanniemi et al. 2019). Their precision is the share of generated points within the real
     ones' support, their recall the share of real points within the generated ones'.
     """
-    # the nearest point is the point itself
-    radius = torch.cdist(support, support).kthvalue(NEIGHBOURS + 1).values
+    radius = torch.cdist(support, support).kthvalue(4).values  # the nearest is the point itself
     return (torch.cdist(points, support) <= radius).any(1).numpy()

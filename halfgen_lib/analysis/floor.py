@@ -12,8 +12,6 @@ ensemble    one network's error is that of infinitely many plus their disagreeme
 The spread of a sampler's draws is a fourth: of a perfect one it is σ², of another lower or higher.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -32,11 +30,7 @@ Halves = tuple[Tensor, Tensor]
 
 def mean_of(networks: Sequence[Predict]) -> Predict:
     """Return the predictor whose completions are the networks' mean."""
-
-    def predict(left: Tensor) -> Tensor:
-        return sum(predict(left).cpu() for predict in networks) / len(networks)
-
-    return predict
+    return lambda left: sum(predict(left).cpu() for predict in networks) / len(networks)
 
 
 def floor_estimates(
@@ -44,9 +38,8 @@ def floor_estimates(
 ) -> dict[str, Any]:
     """Return every estimate of the floor of test ``images`` that these networks allow.
 
-    ``pairs`` with ``train``, the halves that the networks were trained on; where there is one of
-    them ``residuals`` of their mean, with ``validation``, which they were not trained on; and
-    ``ensemble`` where there are two, of one kind and trained from different seeds.
+    ``pairs`` with ``train``, which they were trained on; of one or more ``residuals`` of the mean,
+    with ``validation``; of two or more, trained from different seeds, ``ensemble``.
     """
     found = {"pairs": pairs_floor(images, train)}
     if networks:
@@ -65,9 +58,9 @@ def pairs_floor(images: Halves, pool: Halves) -> dict[str, Any]:
     value at 0 is ``extrapolated`` (the Gamma test: Stefansson, Koncar and Jones 1997), its points
     are ``squared_distance`` and ``half_difference``, (k,) each.
 
-    The latter may err in either direction: the growth slows down with the distance, so that a line
+    The latter may err in either direction: growth slows down with the distance, so that a line
     through far neighbours ends too high; but twins, two pictures of one item, share what the left
-    half does not tell, and neighbours come from where points are dense, and perhaps easier.
+    half does not tell, and points are dense where they are perhaps easier.
     """
     (left, right), (pool_left, pool_right) = (map(flat_rows, part) for part in (images, pool))
     distance, nearest = neighbours(left, pool_left, NEIGHBOURS)
@@ -86,8 +79,7 @@ def pairs_floor(images: Halves, pool: Halves) -> dict[str, Any]:
 def residuals_floor(predict: Predict, images: Halves, pool: Halves) -> dict[str, Any]:
     """Return :func:`pairs_floor` of a predictor's residuals, and ``mse``, their own mean square.
 
-    Where near residuals do not resemble each other the estimate equals the error: nothing is left
-    that depends smoothly on the left half. The predictor must not be fitted on either set.
+    It equals the error if residuals do not depend on the left half. Neither set may be fitted on.
     """
     images, pool = ((left, right - predict(left).cpu()) for left, right in (images, pool))
     error = bootstrap(np.square(flat_rows(images[1])).mean(1))

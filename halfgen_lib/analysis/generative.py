@@ -4,10 +4,8 @@ Point predictors are taken as a single draw that is always the same. True images
 what another set of them reaches is the floor (or the ceiling) of every measure.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +16,6 @@ from ..evaluation import Interval, bootstrap, first_of_each_class, intervals, se
 from ..runs.record import encode
 from . import distances, floor, sampling
 from .classifier import Classifier, left_only, load_classifier
-from .distances import flat_rows, nearest_rms, neighbours
 
 IMAGES, DRAWS = 2000, 19  # 19 draws bound central intervals of 50 % and of 90 % exactly
 SEED = 0  # of the choice of images and of the draws
@@ -30,13 +27,7 @@ QUANTILES = (0.0, 0.01, 0.1, 0.5, 0.9)
 SIMILAR, UNSETTLED = 50, 0.05  # see `unsettled`
 
 
-class Predictor(Protocol):
-    """What has ``predict(left)``, and ``sample(left, n, generator)`` too if it draws."""
-
-    def predict(self, left: Tensor) -> Tensor:
-        """Complete left halves."""
-
-
+Predictor = Any  # that has predict(left), and sample(left, n, generator) too if it draws
 Methods = Mapping[str, Predictor]  # in the order of tables
 
 
@@ -45,12 +36,10 @@ def generative_analysis(
 ) -> dict[str, Any]:
     """Measure every method on the same test images, a number of them stratified by class.
 
-    The methods and the networks, point predictors that differ in their seed alone, must have been
-    fitted on the ``holdout`` split, left half given. Returns sizes; the share of ``unsettled``
-    pixels; the ``classifiers``' hashes, and how often the ``labels`` are told from true images,
-    from left halves beside black, and from those when trained for them; title and row of each of
-    the ``methods``; the set measures of the ``real`` images; :func:`floor.floor_estimates`;
-    :func:`examples`. Raises ValueError if there are not that many images, or fewer than 10.
+    All are fitted on the ``holdout`` split, left half given; ``networks``, which the floor is found
+    with, differ in their seed alone. ``labels``: how often classifiers tell them from true images,
+    from left halves beside black, and from those when trained for them; ``methods``: title and row
+    of each; ``real``: the set measures of true halves. Raises ValueError for fewer than 10 images.
     """
     (classifier, record), (of_halves, half_record) = load_classifier(), load_classifier(half=True)
     data = Evaluation(dataset, classifier, images)
@@ -69,10 +58,7 @@ def generative_analysis(
         "unsettled": float(data.unsettled.mean()),
         "classifiers": {"whole": record["sha256"], "left_only": half_record["sha256"]},
         "labels": {name: data.agreement(classes[None]) for name, (_, classes) in seen.items()},
-        "methods": {
-            name: {"title": getattr(method, "title", name)} | data.row(method)
-            for name, method in methods.items()
-        },
+        "methods": {n: {"title": getattr(m, "title", n)} | data.row(m) for n, m in methods.items()},
         "real": data.set_measures(data.right[None]),
         "floor": floor.floor_estimates(predicts, (data.left, data.right), **sets),
         "examples": examples(methods, dataset.test),
@@ -101,7 +87,7 @@ class Evaluation:
         self.train, self.validation = splits.train.halves(), splits.validation.halves()
         self.unsettled = unsettled(self.left, *self.train)
         self.reference, _ = classifier.look(to_unit(others.images))
-        self.true_distance = nearest_rms(self.right, self.train[1])
+        self.true_distance = distances.nearest_rms(self.right, self.train[1])
 
     @torch.inference_mode()
     def row(self, method: Predictor) -> dict[str, Any]:
@@ -122,8 +108,8 @@ class Evaluation:
             "draws": DRAWS,
             **self.scores(drawn),
             **self.set_measures(drawn),
-            "best_of": [bootstrap(values) for values in best],
-            "mean_of": [bootstrap(values) for values in means],
+            "best_of": list(map(bootstrap, best)),
+            "mean_of": list(map(bootstrap, means)),
             "mean": {"count": MEAN_OF, **self.scores(mean), **self.set_measures(mean)},
             "coverage": self.coverage(drawn, generator),
         }
@@ -171,7 +157,7 @@ class Evaluation:
         nearer to everything than sharp ones: a large share calls for a look, 0 is a copy.
         """
         limit = np.quantile(self.true_distance, 0.01)
-        distance = np.stack([nearest_rms(half, self.train[1]) for half in drawn])
+        distance = np.stack([distances.nearest_rms(half, self.train[1]) for half in drawn])
         return {
             "quantiles": {str(q): float(np.quantile(distance, q)) for q in QUANTILES},
             "true": {str(q): float(np.quantile(self.true_distance, q)) for q in QUANTILES},
@@ -179,10 +165,7 @@ class Evaluation:
         }
 
     def coverage(self, drawn: Tensor, generator: torch.Generator) -> dict[str, Any]:
-        """Return for each level the covered share of ``all`` and of ``unsettled`` pixels.
-
-        Images are resampled for the intervals, not pixels, which depend on each other.
-        """
+        """Return for each level the covered share of ``all`` and of ``unsettled`` pixels."""
         inside, found = sampling.covered(drawn, self.right, LEVELS, generator), {}
         open_share = self.unsettled.mean(1)
         for level, hits in zip(LEVELS, inside, strict=True):
@@ -197,29 +180,25 @@ class Evaluation:
 def unsettled(left: Tensor, train_left: Tensor, train_right: Tensor) -> np.ndarray:
     """Tell which pixels of the right halves the left halves leave open: (N, 392) bool.
 
-    They vary over the right halves of the 50 training images with the nearest left halves, unlike
-    the background that is black in all of them. A choice by the truth, or by the class, would
-    change the probability with which a perfect sampler's intervals cover it.
+    They vary over the 50 training images with the nearest left halves. A choice by the truth, or by
+    the class, would change the probability with which a perfect sampler's intervals cover it.
     """
-    right, known = flat_rows(train_right), flat_rows(train_left)
-    _, nearest = neighbours(flat_rows(left), known, min(SIMILAR, len(known)))
+    rows, known, right = map(distances.flat_rows, (left, train_left, train_right))
+    _, nearest = distances.neighbours(rows, known, min(SIMILAR, len(known)))
     return np.stack([right[own].std(0) >= UNSETTLED for own in nearest])
 
 
 @torch.inference_mode()
 def examples(methods: Methods, test: Images) -> dict[str, Any]:
-    """Return the first test image of each class, completed by each method.
+    """Return the first test image of each class, each method's ``point`` prediction and its draws.
 
-    Positions in the test file, the true halves, each method's prediction, its ``point``, and six
-    ``draws`` if it draws: ten halves a text, as :func:`runs.record.encode`.
+    Ten halves a text, as :func:`runs.record.encode` makes it.
     """
     positions = first_of_each_class(test.labels.numpy(), 1)[:, 0]
     left, right = test.select(positions).halves()
-    drawn = {
-        name: method.sample(left, SHOWN, torch.Generator().manual_seed(SEED))
-        for name, method in methods.items()
-        if hasattr(method, "sample")
-    }
+    samplers = {name: each.sample for name, each in methods.items() if hasattr(each, "sample")}
+    seeded = torch.Generator()
+    drawn = {name: draw(left, SHOWN, seeded.manual_seed(SEED)) for name, draw in samplers.items()}
     return {
         "positions": positions.tolist(),
         "left": encode(left),

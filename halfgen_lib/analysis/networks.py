@@ -1,7 +1,5 @@
 """The networks, measured beside each other and every baseline: the analysis ``generative``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from copy import copy
 from itertools import product
@@ -13,7 +11,7 @@ import torch
 
 from ..config import RunConfig
 from ..data import Dataset, Images, Splits, join, load, split, stratified_order, to_unit
-from ..evaluation import Interval, bootstrap
+from ..evaluation import bootstrap
 from ..models.cvae import CVAECompleter
 from ..models.residual_flow import ResidualFlowCompleter
 from ..runs import Run, default_runs_dir
@@ -21,11 +19,9 @@ from ..runs.published import published_runs
 from ..settings import known
 from ..training import fit
 from ..variants import BEYOND
-from . import sampling
+from . import distances, floor, sampling
 from .baselines import Donor, fit_baselines
 from .classifier import load_classifier
-from .distances import frechet_distance
-from .floor import ensemble_floor, mean_of
 from .generative import DRAWS, IMAGES, Predictor, generative_analysis, unsettled
 from .published import publish
 
@@ -43,8 +39,7 @@ NETWORKS = {
 ENSEMBLE = ("unet-wide-member", "unet-wide")
 SEEDS = 3  # of each variant whose mean it is compared with
 CODES = 64  # that the likelihood of the CVAE is estimated with
-COVERED = 200  # images that show what temperature and stretch do to intervals
-LEVEL = 0.9  # of those intervals
+COVERED = 200  # images that show what temperature and stretch do to 90 % intervals
 
 
 def analyse_networks(
@@ -58,8 +53,8 @@ def analyse_networks(
 
     Of so many test ``images`` and of networks in ``NETWORKS``, trained if need be. The mean of an
     ``ensemble`` of so many, of the variants in ``ENSEMBLE`` and seeds 0, 1, ..., is one more
-    method; what they disagree in tells of the floor. As many, at most ``SEEDS``, of each variant in
-    ``BEYOND["ensemble"]`` are compared. Raises ValueError if a name or a number is not allowed.
+    method; as many, at most ``SEEDS``, of each variant in ``BEYOND["ensemble"]`` are compared.
+    Raises ValueError if a name or a number is not allowed.
     """
     if ensemble < 0 or ensemble == 1:
         raise ValueError(f"ensemble is {ensemble}, allowed: 0 (none) or 2 and more")
@@ -93,9 +88,7 @@ def networks_analysis(
     """Return :func:`generative_analysis` of baselines and networks, and what else is told of them.
 
     Of finished ``runs`` by the names in ``NETWORKS``, and ``groups``, title -> two or more U-Nets
-    of different seeds; the mean of the last group is one more method. Told are id, parameters and
-    test error of each of the ``runs``, and, where there are these, :func:`ensembles`, the residual
-    flow's :func:`temperature_effect` and the CVAE's :func:`likelihood`.
+    of different seeds; the mean of the last group is one more method.
     """
     splits = split(dataset, "holdout")
     models = {name: run.model() for name, run in runs.items()}
@@ -106,7 +99,7 @@ def networks_analysis(
     unets = [models[name] for name in ("unet",) if name in models]
     if groups:
         unets = [run.model() for run in [*groups.values()][-1]]
-        mean = mean_of([unet.predict for unet in unets])
+        mean = floor.mean_of([unet.predict for unet in unets])
         methods["ensemble"] = SimpleNamespace(title=f"{len(unets)} U-Nets", predict=mean)
     values = generative_analysis(methods, dataset, networks=unets, images=images)
     values["runs"] = {}
@@ -135,36 +128,33 @@ def ensembles(groups: Mapping[str, Sequence[Run]], splits: Splits) -> list[dict[
     found = []
     for title, runs in groups.items():
         networks = [run.model().predict for run in runs]
-        floors = {name: ensemble_floor(networks, halves) for name, halves in parts.items()}
+        floors = {name: floor.ensemble_floor(networks, halves) for name, halves in parts.items()}
         found.append({"title": title, "run_ids": [run.config.run_id for run in runs], **floors})
     return found
 
 
 def likelihood(model: CVAECompleter, test: Images, images: int) -> dict[str, Any]:
-    """Return the CVAE's estimated log-likelihood of true right halves, in nats a pixel.
+    """Return the CVAE's bounds on the log-density of true right halves, with 1 code and ``CODES``.
 
-    The bound for one code and for ``CODES``, which is nearer to the truth; both are densities of
-    grey values in [0, 1], so that they may be above 0.
+    In nats a pixel, of grey values in [0, 1]: they may be above 0.
     """
     generator = torch.Generator().manual_seed(0)
     left, right = test.select(stratified_order(test.labels, generator)[:images]).halves()
-
-    def bound(codes: int) -> Interval:
+    bounds = {}
+    for codes in (1, CODES):
         pairs = zip(left.split(500), right.split(500), strict=True)
         parts = [model.log_likelihood(*pair, codes, generator) for pair in pairs]
-        return bootstrap((torch.cat(parts) / right[0].numel()).numpy())
-
-    return {"nats_per_pixel": {str(codes): bound(codes) for codes in (1, CODES)}}
+        bounds[str(codes)] = bootstrap((torch.cat(parts) / right[0].numel()).numpy())
+    return {"nats_per_pixel": bounds}
 
 
 def temperature_effect(model: ResidualFlowCompleter, splits: Splits, images: int) -> dict[str, Any]:
     """Measure the residual flow's draws with temperature and stretch at 1 and as the model has it.
 
-    What they are for is told in :mod:`models.residual_flow`; they were chosen here, on validation
-    images, so that no test image has a part in it. So many ``images``, at most half of them, are
-    completed once, for the Frechet distance from as many others; the first ``COVERED`` of them
-    ``DRAWS`` times, for the CRPS and for ``coverage``, the share of unsettled pixels in their
-    intervals. All ``rows`` start at the same noise.
+    What they are for is told in :mod:`models.residual_flow`; they were chosen by this, on
+    validation images. So many, at most half of them, are completed once, for the Frechet distance
+    from as many others; the first ``COVERED`` of them ``DRAWS`` times, for CRPS and ``coverage``,
+    the share of unsettled pixels in their intervals. All ``rows`` start at the same noise.
     """
     validation, (classifier, _) = splits.validation, load_classifier()
     images = min(images, len(validation) // 2)
@@ -182,9 +172,9 @@ def temperature_effect(model: ResidualFlowCompleter, splits: Splits, images: int
         noise, more_noise, ties = (torch.Generator().manual_seed(seed) for seed in range(3))
         once = other.sample(left, 1, noise)[0]
         often = other.sample(few_left, DRAWS, more_noise)
-        (hits,) = sampling.covered(often, few_right, (LEVEL,), ties)
+        (hits,) = sampling.covered(often, few_right, (0.9,), ties)
         measured = {
-            "frechet": frechet_distance(reference, classifier.look(join(left, once))[0]),
+            "frechet": distances.frechet_distance(reference, classifier.look(join(left, once))[0]),
             "coverage": float(hits[open_pixels].mean()),
             "crps": float(sampling.crps(often, few_right).mean()),
         }

@@ -1,9 +1,4 @@
-"""Analyses that cost minutes: made once, published, and shown by the report.
-
-Each returns plain JSON values; :func:`publish` adds where and when they were computed.
-"""
-
-from __future__ import annotations
+"""Analyses that cost minutes: made once, published, and shown by the report."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +18,7 @@ PUBLISHED = ("baselines", "erratum", "audit", "facing", "generative")
 
 
 def publish(name: str, values: dict[str, Any], dataset: Dataset) -> Path:
-    """Write an analysis to ``report/results/<name>.json`` with its origin; return the file."""
+    """Write an analysis to ``report/results/<name>[-sample].json`` with its origin; return that."""
     path = results_path(name + "-sample" * dataset.is_sample)
     path.parent.mkdir(parents=True, exist_ok=True)
     origin = provenance(choose_device("cpu"), dataset.sha256)
@@ -52,8 +47,7 @@ def published_benches() -> dict[str, dict[str, Any]]:
 def analyse(data: str = "full", **changes: Any) -> list[Path]:
     """Make and publish every analysis; the runs that they are of are trained if need be.
 
-    Those of the ``sample`` are published under other names. ``changes`` are settings of all three
-    runs that differ from their variants'.
+    ``changes`` are settings of all three runs that differ from their variants'.
     """
     dataset = load(data)
     runs = {
@@ -73,8 +67,7 @@ def baselines_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     """Fit every baseline on the images that trained ``run`` and compare them on the test set.
 
     ``methods``: title, choice and scores of each baseline and of the network; ``differences``: each
-    baseline's error minus the network's, paired by image; ``examples``: test images and each
-    method's completions (10, 28, 14), for pictures.
+    baseline's error minus the network's, paired by image; ``examples``: encoded completions.
     """
     splits = split(dataset, run.config.split, train_size=run.config.train_size)
     given, labels = run.config.given, dataset.test.labels.numpy()
@@ -91,5 +84,5 @@ def baselines_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     methods["network"] = {"title": "autoencoder", **run.metrics}
     pictures["network"] = encode(run.model().predict(left))
     examples = {"positions": positions.tolist(), "completions": pictures}
-    values = {"methods": methods, "differences": differences, "examples": examples}
-    return {"run_id": run.run_id, **values}
+    compared = {"methods": methods, "differences": differences, "examples": examples}
+    return {"run_id": run.run_id, **compared}

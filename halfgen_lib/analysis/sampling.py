@@ -5,8 +5,6 @@ true ones (N, 1, 28, 14); pixels in [0, 1]. A predictor that does not draw has K
 over an image's pixels, or root mean squares: in grey values, so that they compare with each other.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 
@@ -16,7 +14,6 @@ import torch
 from scipy.special import comb
 from torch import Tensor
 
-GREYS = 255  # steps of the images' 8-bit scale
 CHUNK = 100  # images at a time, to bound memory
 
 
@@ -27,9 +24,7 @@ def draw_mse(draws: Tensor, right: Tensor) -> np.ndarray:
 
 def spread(draws: Tensor) -> np.ndarray:
     """Return the draws' unbiased variance, the mean over pixels: (N,) float64, 0 if K = 1."""
-    if len(draws) == 1:
-        return np.zeros(draws.shape[1])
-    return draws.double().var(0, correction=1).flatten(1).mean(1).numpy()
+    return draws.double().var(0, correction=min(len(draws) - 1, 1)).flatten(1).mean(1).numpy()
 
 
 def mse_of_means(draws: Tensor, right: Tensor, sizes: Iterable[float]) -> np.ndarray:
@@ -57,9 +52,8 @@ def best_of(errors: np.ndarray) -> np.ndarray:
 def crps(draws: Tensor, right: Tensor) -> np.ndarray:
     """Return the continuous ranked probability score, the mean over pixels: (N,) float64.
 
-    E|X - y| - E|X - X'|/2 for each pixel (Gneiting and Raftery 2007, eq. 21), with the mean over
-    pairs of different draws, so that its expectation does not depend on K (Ferro 2014). A single
-    draw, taken as a point, scores its mean absolute error.
+    E|X - y| - E|X - X'|/2 (Gneiting and Raftery 2007, eq. 21), with the mean over different draws,
+    so that it does not depend on K (Ferro 2014). A single draw scores its mean absolute error.
     """
     if len(draws) == 1:
         return (_rows(draws[0]) - _rows(right)).abs().mean(1).numpy()
@@ -103,7 +97,7 @@ def covered(
     found, options = [], {"generator": generator, "dtype": torch.float64}
     for drawn, truth in zip(draws.split(CHUNK, dim=1), right.split(CHUNK), strict=True):
         values, target = (
-            ((rows * GREYS).round() + torch.rand(rows.shape, **options)).numpy()
+            ((rows * 255).round() + torch.rand(rows.shape, **options)).numpy()
             for rows in (_rows(drawn).transpose(0, 1), _rows(truth))
         )
         low, high = np.split(np.quantile(values, ranks, axis=1, method="weibull"), 2)

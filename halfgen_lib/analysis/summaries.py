@@ -1,7 +1,5 @@
 """What a study's records say: each variant's mean and spread over seeds, and what is missing."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -108,11 +106,9 @@ def summarise_variants(records: Iterable[Record], study: str = "study") -> dict[
 def best_on_validation(summaries: Summaries) -> tuple[Summary, list[int]] | None:
     """Return the variant with the lowest mean validation MSE, and the seeds it was chosen by.
 
-    They are those that all variants have: a mean over other seeds would compare seeds, too. None
-    if there is no variant to choose.
+    They are those that all variants have: a mean over other seeds would compare seeds, too.
     """
-    candidates = [summary for summary in summaries.values() if summary.can_be_chosen]
-    if not candidates:
+    if not (candidates := [summary for summary in summaries.values() if summary.can_be_chosen]):
         return None
     found = [{record.seed: record.val_mse for record in s.records} for s in candidates]
     common = sorted(set(found[0]).intersection(*found))
