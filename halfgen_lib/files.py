@@ -1,10 +1,8 @@
 """The project's own files: where they lie, written whole or not at all, read as they were recorded.
 
-A folder that is published has a ``manifest.json``, the SHA-256 of each file in it. Where there is
-one, a file is read only if it is the recorded one.
+A published folder has a ``manifest.json``, the SHA-256 of each file in it. A RunError names a file
+that is missing, damaged or not the recorded one.
 """
-
-from __future__ import annotations
 
 import hashlib
 import json
@@ -40,14 +38,8 @@ def folder(variable: str, *default: str) -> Path:
     return Path(named).expanduser().absolute() if named else project_root().joinpath(*default)
 
 
-# ---- writing
-
-
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file so that a crash at any moment leaves the old one or the new one, whole.
-
-    Of several processes that write it, the last one wins. An OSError (disk full) names the file.
-    """
+    """Write a file so that a crash leaves the old one or the new one, whole; OSErrors name it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
@@ -78,14 +70,8 @@ def write_published(place: Path, contents: Mapping[str, bytes]) -> None:
     place.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         write_atomic(place / name, content)
-    write_json(place / MANIFEST, {name: _sha256(content) for name, content in contents.items()})
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-# ---- reading: a RunError names the file that is missing, damaged or not the recorded one
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    write_json(place / MANIFEST, sums)
 
 
 @contextmanager
@@ -115,7 +101,8 @@ def read_bytes(path: Path, remedy: str = REMEDY) -> bytes:
     except FileNotFoundError:
         raise RunError(f"{path} is missing{then}") from None
     if then and path != manifest:
-        found, recorded = _sha256(content), read_manifest(path.parent, remedy).get(path.name)
+        found = hashlib.sha256(content).hexdigest()
+        recorded = read_manifest(path.parent, remedy).get(path.name)
         if found != recorded:
             what = f"it has SHA-256 {found}, recorded is {recorded}"
             raise RunError(f"{path} is not the file that was published: {what}{then}")
@@ -125,12 +112,11 @@ def read_bytes(path: Path, remedy: str = REMEDY) -> bytes:
 def read_json(path: Path) -> Any:
     """Return what a JSON file holds; a NaN or an infinity, which JSON knows not, is a damage."""
     with reading(path):
-        text = read_bytes(path).decode()
-        return json.loads(text, parse_constant=finite_float, parse_float=finite_float)
+        return json.loads(read_bytes(path), parse_constant=finite_float, parse_float=finite_float)
 
 
 def finite_float(text: str) -> float:
-    """Return the number that ``text`` says; ValueError if it is none, or not a finite one."""
+    """Return the number that ``text`` says; ValueError if it is not a finite one."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"{text} is not finite")

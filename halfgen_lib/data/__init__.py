@@ -1,7 +1,7 @@
 """Fashion-MNIST as tensors: load, split, cut in halves, and serve in batches.
 
-The whole set is one uint8 tensor on the device, which is permuted for an epoch and cut in batches.
-At this image size that costs a fortieth of a ``DataLoader`` that decodes each image.
+The set is one uint8 tensor on the device, permuted for an epoch and cut in batches: a fortieth of
+the cost of a ``DataLoader`` that decodes each image.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Dataset:
 
     @property
     def is_sample(self) -> bool:
-        """Tell whether this is the small sample, so that what is made from it can say so."""
+        """Whether this is the small sample."""
         return self.name == "sample"
 
 
@@ -94,11 +94,10 @@ class Splits:
 
 
 def load(name: str = "full", folder: str | os.PathLike[str] | None = None) -> Dataset:
-    """Load Fashion-MNIST, obtaining it if it is nowhere, or the sample that ships with the package.
+    """Load Fashion-MNIST, or the "sample" of it that ships with the package: 2,000 + 1,000 images.
 
-    The "sample" has 2,000 + 1,000 images, stratified, and is always offline. The "full" set is
-    looked for in ``folder`` alone, or else where ``download.find`` does. Raises ValueError if the
-    name is not known, DataError if files are missing, damaged or foreign, or cannot be obtained.
+    The "full" set is looked for in ``folder`` alone, or else where ``download.find`` does. Raises
+    DataError if files are missing, damaged or foreign, and cannot be obtained.
     """
     sums = download.SHA256[known(name, download.SHA256, "data")]
     place, files = download.find(name, folder)
@@ -124,10 +123,9 @@ def split(
     """Split a data set into train, validation and test.
 
     With "holdout" a stratified sixth of the training file validates (10,000 images; of the sample
-    330). With "as_published" all of it trains and the test file validates as well, which makes the
-    validation loss an optimistic estimate; only to replicate. ``train_size`` keeps a stratified
-    subset of the train part, which with the same seed lies in every larger one; 0 keeps all.
-    Raises ValueError if the protocol is not known or the ``train_size`` not available.
+    330). With "as_published" all of it trains and the test file validates as well, an optimistic
+    estimate; only to replicate. ``train_size`` keeps a stratified subset of the train part, which
+    with the same seed lies in every larger one; 0 keeps all. ValueError if there are not so many.
     """
     validation = dataset.test
     order = stratified_order(dataset.train.labels, torch.Generator().manual_seed(seed))
@@ -137,10 +135,9 @@ def split(
         validation = dataset.train.select(order[:held_out].sort().values)
         order = order[held_out:]
     if train_size and not MIN_TRAIN_SIZE <= train_size <= len(order):
-        raise ValueError(
-            f"train_size is {train_size}, allowed: 0 (all) or {MIN_TRAIN_SIZE} to {len(order)} "
-            f"with protocol {protocol!r} on the {dataset.name} data"
-        )
+        allowed = f"0 (all) or {MIN_TRAIN_SIZE} to {len(order)} with protocol {protocol!r}"
+        where = f"on the {dataset.name} data"
+        raise ValueError(f"train_size is {train_size}, allowed: {allowed} {where}")
     kept = order[: train_size or len(order)].sort().values  # in the order of the file
     return Splits(dataset.train.select(kept), validation, dataset.test)
 
@@ -188,19 +185,17 @@ def batches(
     flip: bool = False,
     shift: int = 0,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield all images once, as left and right halves, float32 (B, 1, 28, 14) in [0, 1].
+    """Yield all images once, in batches of ``halves``, float32 (B, 1, 28, 14) in [0, 1] each.
 
-    They come in batches, the last one possibly shorter, on the images' device, and in an order
-    that the generator, on the CPU, draws afresh; None: in that of the file. Before an image is cut
-    (see ``halves``), ``flip`` mirrors it left-right with probability 1/2, and ``shift`` moves it by
-    up to so many pixels along each axis, black coming in at the border. Raises ValueError on the
-    first batch if the size is below 1, or if flip or shift have no generator to draw from.
+    The last batch may be shorter. The generator, on the CPU, draws the order; None: as in the file.
+    ``flip`` mirrors a whole image left-right with probability 1/2, and ``shift`` moves it by up to
+    so many pixels along each axis, black coming in. Raises ValueError on the first batch if the
+    size is below 1, or if flip or shift have no generator to draw from.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, allowed: 1 or more")
     if (flip or shift) and generator is None:
         raise ValueError("flip and shift need a generator to draw from")
-    # Drawn on the CPU, so that an epoch does not depend on the device.
     pixels, device, n = images.images, images.images.device, len(images)
     if generator is not None:
         pixels = pixels[torch.randperm(n, generator=generator).to(device)]

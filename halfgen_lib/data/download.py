@@ -4,8 +4,6 @@ The SHA-256 of its uncompressed bytes tells whether a file is the right one, wha
 be; so no file's content is trusted before, or doubted after. No file that is there is ever changed.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import http.client
@@ -20,7 +18,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from ..files import project_root, write_atomic
 
@@ -33,10 +30,7 @@ FASHION_MNIST = {  # SHA-256 of the files of https://github.com/zalandoresearch/
     "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
 SAMPLE_FOLDER = Path(__file__).parent / "sample"
-SHA256: dict[str, dict[str, str]] = {
-    "full": FASHION_MNIST,
-    "sample": json.loads((SAMPLE_FOLDER / "sha256.json").read_text(encoding="utf-8")),
-}
+SHA256 = {"full": FASHION_MNIST, "sample": json.loads((SAMPLE_FOLDER / "sha256.json").read_bytes())}
 VARIABLE = "HALFGEN_DATA"
 SHARED_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # Debian's package puts them there
 LAYOUTS = ("", "FashionMNIST/raw")  # the files themselves, or torchvision's folders around them
@@ -65,10 +59,9 @@ class MissingError(DataError):
 def find(name: str, folder: str | os.PathLike[str] | None = None) -> tuple[Path, Files]:
     """Return the folder that the files of a data set lie in, and the files.
 
-    The full set is read from ``folder`` or else the folder that HALFGEN_DATA names, and only there
-    if either is given. With neither, the project's ``data/`` and ``/usr/share/datasets`` are
-    searched; at last it is downloaded into the project's ``data/``. Raises DataError if there is a
-    bad file where it looks, or files are missing and cannot be had.
+    The full set is read from ``folder``, or else from the folder that HALFGEN_DATA names. With
+    neither, the project's ``data/`` and ``/usr/share/datasets`` are searched; at last it is
+    downloaded into ``data/``. Raises DataError for a bad file where it looks, or if all fail.
     """
     if name == "sample":
         return SAMPLE_FOLDER, read_folder(SAMPLE_FOLDER, SHA256[name])
@@ -99,25 +92,17 @@ def _search(project: Path) -> tuple[Path, Files]:
         except (DataError, OSError, http.client.HTTPException, subprocess.SubprocessError) as error:
             tried.append(f"{name}: {error}")
             print(f"data: {name} failed: {error}", flush=True)
-    reasons = "".join(f"\n  - {reason}" for reason in tried)
-    raise DataError(f"Fashion-MNIST was not found and could not be obtained. Tried:{reasons}")
+    what = "Fashion-MNIST was not found and could not be obtained. Tried:"
+    raise DataError("\n  - ".join([what, *tried]))
 
 
 def read_folder(folder: Path, sums: Mapping[str, str]) -> Files:
-    """Read the files that ``sums`` names in ``folder``, gzipped or plain, which is preferred.
-
-    Raises DataError if one is wrong, and MissingError if none is, but not all are there.
-    """
-    layouts = [
-        {
-            name: path
-            for name in sums
-            for path in (folder / layout / f"{name}.gz", folder / layout / name)
-            if os.path.isfile(path)  # unlike Path.is_file, False where one may not look
-        }
-        for layout in LAYOUTS
-    ]
-    paths = max(layouts, key=len)
+    """Read the files that ``sums`` names in ``folder``, gzipped or plain, which is preferred."""
+    isfile = os.path.isfile  # unlike Path.is_file, False where one may not look
+    packed = [(name, f"{name}{end}") for end in (".gz", "") for name in sums]
+    places = [folder / layout for layout in LAYOUTS]
+    found = [{n: place / file for n, file in packed if isfile(place / file)} for place in places]
+    paths = max(found, key=len)
     files = {name: read_verified(path, sums[name]) for name, path in paths.items()}
     if missing := ", ".join(name for name in sums if name not in files):
         what = f"lacks {missing} (.gz or not)" if os.path.isdir(folder) else "is no folder"
@@ -126,10 +111,7 @@ def read_folder(folder: Path, sums: Mapping[str, str]) -> Files:
 
 
 def read_verified(path: Path, expected: str) -> bytearray:
-    """Return a file's content, uncompressed; DataError if its SHA-256 is not as expected.
-
-    Whatever the file holds, never more than ``MAX_BYTES`` are read, or inflated.
-    """
+    """Return a file's content, at most ``MAX_BYTES`` inflated; DataError if its SHA-256 differs."""
     try:
         with path.open("rb") as file:
             packed = file.peek(2)[:2] == b"\x1f\x8b"
@@ -144,7 +126,7 @@ def read_verified(path: Path, expected: str) -> bytearray:
     raise DataError(f"{path}: found {found}; expected Fashion-MNIST's, with SHA-256 {expected}")
 
 
-def tensors(files: Files, part: str) -> tuple[Tensor, Tensor]:
+def tensors(files: Files, part: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the images of "train" or "t10k", uint8 (N, 1, 28, 28), and the labels, int64 (N,).
 
     An IDX file is a header, here of 16 and 8 bytes, and the values in C order.
@@ -156,10 +138,7 @@ def tensors(files: Files, part: str) -> tuple[Tensor, Tensor]:
 
 
 def obtain(source: Callable[[Path], Path], project: Path) -> Files:
-    """Return what a source gives, verified, and keep of it what ``project`` does not have.
-
-    A source fills a folder and returns where in it the four files lie.
-    """
+    """Return what a source puts in a folder, verified, and keep what ``project`` does not have."""
     project.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".halfgen-download-", dir=project) as folder:
         files = read_folder(source(Path(folder)), SHA256["full"])
@@ -170,10 +149,7 @@ def obtain(source: Callable[[Path], Path], project: Path) -> Files:
 
 
 def from_mirror(folder: Path) -> Path:
-    """Download the four files from the mirror that torchvision names.
-
-    Not through its own ``download=True``, which waits without a limit for a mirror that hangs.
-    """
+    """Download the files from torchvision's mirror; its ``download=True`` waits without a limit."""
     for name in SHA256["full"]:
         deadline = time.monotonic() + FILE_TIMEOUT
         url, path = f"{MIRROR}{name}.gz", folder / f"{name}.gz"
@@ -185,9 +161,8 @@ def from_mirror(folder: Path) -> Path:
     return folder
 
 
-# Private state, so that neither root nor fresh system lists are needed; the machine's own sources,
-# keys and proxies in /etc/apt hold. Its clean-up hooks would touch the system's caches: cleared.
-# The machine's installed packages do not matter, and their list may be unreadable.
+# Private state needs neither root nor fresh system lists, nor the list of installed packages, which
+# may be unreadable; sources, keys and proxies in /etc/apt hold; hooks touch the system: cleared.
 _APT_CONFIG = """
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
@@ -223,13 +198,9 @@ def from_debian(folder: Path) -> Path:
 
 def _run(command: str, folder: Path) -> str:
     """Run a command in ``folder`` and return what it complains of, in English."""
-    english = {**os.environ, "LC_ALL": "C"}
-    options = {"cwd": folder, "env": english, "capture_output": True, "timeout": APT_TIMEOUT}
-    ended = subprocess.run(command.split(), **options)
+    options = {"cwd": folder, "env": {**os.environ, "LC_ALL": "C"}, "timeout": APT_TIMEOUT}
+    ended = subprocess.run(command.split(), **options, capture_output=True)
     return "; ".join(ended.stderr.decode(errors="replace").splitlines())
 
 
-SOURCES: tuple[tuple[str, Callable[[Path], Path]], ...] = (
-    ("torchvision's mirror", from_mirror),
-    (f"Debian's package {DEBIAN_PACKAGE}", from_debian),
-)
+SOURCES = ("torchvision's mirror", from_mirror), (f"Debian's package {DEBIAN_PACKAGE}", from_debian)

@@ -9,10 +9,8 @@
         status.json        written last: only ``finished`` may enter a table or a figure
 
 Every file is written beside its place and moved there, so that a reader sees all of it or none.
-A published run (see :mod:`published`) is read in the same way, once each file's hash is checked.
+A published run (see :mod:`published`) is read in the same way, each file's hash being checked.
 """
-
-from __future__ import annotations
 
 import csv
 import io
@@ -72,10 +70,8 @@ class Run:
     def status(self) -> dict[str, Any]:
         """The content of ``status.json``; ``{"state": "new"}`` before there is one."""
         path = self.directory / "status.json"
-        if not path.exists():
-            return {"state": "new"}
         with reading(path):
-            return {"state": "unknown"} | read_json(path)
+            return {"state": "unknown"} | read_json(path) if path.exists() else {"state": "new"}
 
     @property
     def is_finished(self) -> bool:
@@ -137,25 +133,20 @@ class Run:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 file.seek(0)
-                holder = f"is being trained by process {file.read().strip() or '?'}"
                 then = "wait for it, or end it, and start again"
-                raise RunError(f"run {self.run_id} {holder}; {then}") from None
+                by = f"process {file.read().strip() or '?'}; {then}"
+                raise RunError(f"run {self.run_id} is being trained by {by}") from None
             file.truncate(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
+            print(os.getpid(), file=file, flush=True)
             for leftover in self.directory.glob(".*.[0-9]*"):  # of a writer that was killed
                 leftover.unlink()
             yield
 
 
 def find_run(run_id: str = CURRENT, runs_dir: Path | None = None) -> Run:
-    """Return a finished run: the one named, or the one that was last chosen by :func:`choose_run`.
-
-    Raises RunError if there is none, or it is not finished; the message says what to do.
-    """
+    """Return a finished run, or else raise a RunError that says what to do; see `choose_run`."""
     runs_dir = runs_dir or default_runs_dir()
-    if run_id == CURRENT:
-        run_id = current_run_id(runs_dir)
+    run_id = current_run_id(runs_dir) if run_id == CURRENT else run_id
     if not run_id or Path(run_id).name != run_id:
         raise RunError(f"run_id = {run_id!r} names no folder in {runs_dir}")
     run = Run(runs_dir / run_id)

@@ -1,7 +1,4 @@
-"""What a run's directory gets while the run is trained: its first file, each epoch, its end.
-
-Whenever the process stops, what lies there is whole and says how far it came.
-"""
+"""What a run's directory gets while it is trained; whenever it stops, what lies there is whole."""
 
 from __future__ import annotations
 
@@ -14,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from safetensors.torch import save
-from torch import Tensor
 
 from ..data import Dataset, Images
 from ..evaluation import score_images, summarise
@@ -79,9 +75,6 @@ def finish(run: Run, trainer: Trainer, test: Images) -> None:
     (run.directory / "resume.pt").unlink(missing_ok=True)
 
 
-# ---- one file
-
-
 def write_status(run: Run, state: str, **details: Any) -> None:
     """Write ``status.json``: new, running, interrupted, failed or finished."""
     write_json(run.directory / "status.json", {"state": state, "pid": os.getpid(), **details})
@@ -94,7 +87,7 @@ def write_history(run: Run, rows: list[dict[str, float]]) -> None:
     write_atomic(run.directory / "history.csv", text.encode())
 
 
-def write_weights(run: Run, name: str, state: dict[str, Tensor]) -> None:
+def write_weights(run: Run, name: str, state: dict[str, torch.Tensor]) -> None:
     """Write ``<name>.safetensors``."""
     whole = {key: value.detach().cpu().contiguous() for key, value in state.items()}
     write_atomic(run.directory / f"{name}.safetensors", save(whole))

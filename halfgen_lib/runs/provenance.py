@@ -1,7 +1,5 @@
 """Where a result comes from: versions, commit, device, data."""
 
-from __future__ import annotations
-
 import platform
 import subprocess
 import sys
@@ -23,10 +21,7 @@ def now() -> str:
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Return the device to compute on; ``auto`` takes a GPU where there is one.
-
-    Raises ValueError if the device asked for is not there.
-    """
+    """Return the device, or a GPU if there is one for ``auto``; ValueError if it is not there."""
     backends = {"cuda": torch.cuda, "mps": torch.backends.mps, "cpu": torch.cpu}
     kinds = [kind for kind, backend in backends.items() if backend.is_available()]
     if name not in ("auto", *kinds):
@@ -38,9 +33,8 @@ def device_name(device: torch.device) -> str:
     """Return what a person calls the device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    if device.type == "cpu":
-        return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
-    return device.type
+    cpu = f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
+    return cpu if device.type == "cpu" else device.type
 
 
 def git_commit() -> str:
@@ -64,20 +58,18 @@ def git_commit() -> str:
 def command_line() -> str:
     """Return the command that runs, without its program's folder, at most 1,000 characters."""
     program = Path(sys.argv[0])
-    is_module = program.name == "__main__.py"
-    name = f"python -m {program.parent.name}" if is_module else program.name
+    name = program.name.replace("__main__.py", f"python -m {program.parent.name}")
     return " ".join([name, *sys.argv[1:]])[:1000]
 
 
 def provenance(device: torch.device, data_sha256: dict[str, str]) -> dict[str, Any]:
     """Return what a result's record says besides its settings."""
-    packages = {package: version(package) for package in PACKAGES}
     return {
         "created": now(),
         "command": command_line(),
         "git_commit": git_commit(),
         "device": device_name(device),
         "platform": platform.platform(),
-        "versions": {"python": platform.python_version()} | packages,
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
         "data_sha256": data_sha256,
     }

@@ -2,12 +2,9 @@
 
     report/networks/<name>/    a run directory; its manifest.json has the SHA-256 of each file
 
-The weights are stored in half precision (IEEE 754 binary16, 11 significant bits), which halves what
-every clone has to fetch, and are computed with in float32 as in training. The scores are those of
-the stored weights, so that they show what the rounding does.
+The weights are stored in half precision (IEEE 754 binary16), which halves what a clone fetches, and
+computed with in float32. The scores are theirs, so that they show what the rounding does.
 """
-
-from __future__ import annotations
 
 import re
 from pathlib import Path
@@ -31,19 +28,15 @@ def networks_dir() -> Path:
 
 
 def published_runs() -> dict[str, Run]:
-    """Return the published runs by name; what is published besides, a classifier, is left out.
-
-    Raises RunError if a manifest is damaged, and, once it is read, for a file with another hash.
-    """
+    """Return the published runs by name, not the classifiers; RunError if a manifest is damaged."""
     folders = [path.parent for path in sorted(networks_dir().glob(f"*/{MANIFEST}"))]
     return {each.name: Run(each) for each in folders if "config.json" in read_manifest(each)}
 
 
 def shown_run(run_id: str = CURRENT) -> Run:
-    """Return the run to show: a finished one in ``runs/``, or a published one by its name.
+    """Return a published run by its name, or a finished one in ``runs/``: see `find_run`.
 
     ``current`` is the one that was last trained here or, where none was, the published ``cae``.
-    Raises RunError if there is none; the message says what to do.
     """
     is_trained = (default_runs_dir() / f"{CURRENT}.json").exists()
     name = DEFAULT if run_id == CURRENT and not is_trained else run_id
@@ -65,10 +58,9 @@ def origin(run: Run) -> str:
 def publish_run(run: Run, name: str, dataset: Dataset | None = None) -> Run:
     """Publish a finished run under a name, in place of what had it before, and return that.
 
-    Its kept weights are published in half precision, and scored anew on the ``dataset`` that the
-    run saw, which is loaded if not given. Raises RunError if the run is not finished, if its
-    weights are missing, damaged or too large for half precision, if the data are others, or if
-    all networks would exceed 12 MB; ValueError for a name that is not allowed.
+    Its kept weights are scored anew on the ``dataset`` that the run saw, loaded if not given.
+    Raises RunError if the run is not finished, is damaged or saw other data, if a weight is too
+    large for half precision, or if all networks would exceed 12 MB; ValueError for a wrong name.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,49}", name):
         raise ValueError(f"name is {name!r}; allowed: lower-case letters, digits, - and _")
@@ -76,9 +68,8 @@ def publish_run(run: Run, name: str, dataset: Dataset | None = None) -> Run:
         raise RunError(f"run {run.run_id} is {run.status['state']}, not finished")
     contents = _contents(run, dataset or load(run.config.data))
     _check_size(name, sum(map(len, contents.values())))
-    published = Run(networks_dir() / name)
-    write_published(published.directory, contents)
-    return published
+    write_published(networks_dir() / name, contents)
+    return Run(networks_dir() / name)
 
 
 def _contents(run: Run, dataset: Dataset) -> dict[str, bytes]:

@@ -2,24 +2,20 @@
 
     report/results/<study>.json    {"format": 1, "data": "full", "records": [one record a line]}
 
-A record is one run: what was trained, how it went, what came out, where and when. A file is
-written whole and atomically after every run, so that a study may be stopped at any moment.
+A record is one run. A file is written whole after each, so that a study may stop at any moment.
 """
-
-from __future__ import annotations
 
 import base64
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
 from pydantic import Field, ValidationError, model_validator
-from torch import Tensor
 
 from ..config import TRAIN_IMAGES, identity_hash
 from ..evaluation import Interval
@@ -87,7 +83,7 @@ class Record(Settings):
     origin: Origin
 
     @model_validator(mode="after")
-    def _is_consistent(self) -> Record:
+    def _is_consistent(self) -> Self:
         if identity_hash(self.identity) != self.config_hash:
             raise ValueError(f"identity does not hash to {self.config_hash}: one was edited")
         kinds = {"model": str, "data": str, "split": str, "train_size": int}
@@ -118,10 +114,7 @@ class Record(Settings):
 
 
 def record_of(run: Run) -> Record:
-    """Return what is published of a finished run; its weights are not needed.
-
-    Raises RunError if a file of it is missing or damaged.
-    """
+    """Return what is published of a finished run; its weights are not needed."""
     with torch.device("meta"):  # counts without drawing weights
         parameters = build_model(run.config.model, run.config.model_settings).parameter_count()
     history, written = run.history, run.record
@@ -131,8 +124,7 @@ def record_of(run: Run) -> Record:
             "variant": run.config.variant,
             "seed": run.config.seed,
             "config_hash": identity_hash(written["identity"]),
-            "revision": written["revision"],
-            "identity": written["identity"],
+            **{name: written[name] for name in ("revision", "identity")},
             "parameters": parameters,
             "epochs": len(history["epoch"]),
             "best_epoch": run.best_epoch,
@@ -172,16 +164,13 @@ def _test_scores(metrics: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-# ---- the file
-
-
 def results_path(name: str) -> Path:
     """Return ``<name>.json`` in ``HALFGEN_RESULTS``, or in ``report/results`` of the project."""
     return folder("HALFGEN_RESULTS", "report", "results") / f"{name}.json"
 
 
 class ResultsFile(Settings):
-    """What the file is; a record of it that is damaged costs itself alone."""
+    """What the file is; a damaged record costs itself alone."""
 
     format: Literal[1]
     data: Literal["full", "sample"]
@@ -193,8 +182,8 @@ class Results:
     """What a results file holds: its records, and what is wrong with the others."""
 
     data: Literal["full", "sample"]  # what all its runs saw
-    records: dict[tuple[str, int], Record] = field(default_factory=dict)  # by variant and seed
-    problems: tuple[str, ...] = ()  # one message a record that was left out; show them
+    records: dict[tuple[str, int], Record]  # by variant and seed
+    problems: tuple[str, ...]  # one message a record that was left out; show them
 
 
 def read_results(path: Path, data: str | None = None, *, whole: bool = False) -> Results:
@@ -204,13 +193,12 @@ def read_results(path: Path, data: str | None = None, *, whole: bool = False) ->
     problems and must be ``whole``, as what is written would lose what they name.
     """
     if not path.exists():
-        return Results(data or "full")
+        return Results(data or "full", {}, ())
     with reading(path, "; restore it (git checkout) or move it away"):
         content = ResultsFile.model_validate_json(read_bytes(path))
     if data not in (None, content.data):
         raise RunError(f"{path} is about {content.data!r} data, not {data!r}")
-    records: dict[tuple[str, int], Record] = {}
-    problems = []
+    records, problems = {}, []
     for number, values in enumerate(content.records, 1):
         try:
             record = parse_record(values)
@@ -220,22 +208,16 @@ def read_results(path: Path, data: str | None = None, *, whole: bool = False) ->
                 raise RunError("another record has this variant and seed")
             records[record.key] = record
         except RunError as error:
-            problems.append(f"{path.name}, record {number} ({_name(values)}): {error}")
+            fields = values if isinstance(values, dict) else {}
+            who = f"{str(fields.get('variant'))[:50]} seed {str(fields.get('seed'))[:10]}"
+            problems.append(f"{path.name}, record {number} ({who}): {error}")
     if whole and problems:
         raise RunError("\n".join([*problems, f"repair {path} first"]))
     return Results(content.data, records, tuple(problems))
 
 
-def _name(values: Any) -> str:
-    fields = values if isinstance(values, dict) else {}
-    return f"{str(fields.get('variant'))[:50]} seed {str(fields.get('seed'))[:10]}"
-
-
 def add_record(path: Path, record: Record) -> None:
-    """Put a record in its file, in the place of an older one of the same variant and seed.
-
-    Processes may do so at once. Raises RunError if the file is broken, in part or whole.
-    """
+    """Put a record in its file, in place of that of its variant and seed; several may at once."""
     import fcntl
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -251,18 +233,15 @@ def add_record(path: Path, record: Record) -> None:
         os.close(place)
 
 
-# ---- images inside published results: 8-bit pixels as text
-
-
-def encode(completed: Tensor) -> str:
+def encode(completed: torch.Tensor) -> str:
     """Return halves (N, 1, 28, 14) in [0, 1] as base64 of their uint8 pixels."""
     return base64.b64encode((completed * 255).round().byte().cpu().numpy()).decode()
 
 
 def decode(text: str) -> np.ndarray:
     """Return what :func:`encode` wrote: (N, 28, 14) in [0, 1]."""
-    pixels = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
-    return pixels.reshape(-1, 28, 14).astype(np.float32) / 255
+    pixels = np.frombuffer(base64.b64decode(text), dtype=np.uint8).reshape(-1, 28, 14)
+    return pixels.astype(np.float32) / 255
 
 
 def decode_all(texts: Iterable[str]) -> np.ndarray:

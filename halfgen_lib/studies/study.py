@@ -1,15 +1,14 @@
 """Variants x seeds: run what is not finished yet, and publish each run as it ends.
 
-A run is known by its configuration's hash: one that is in the results file, or finished in
-``runs/`` or ``runs/study/``, is never repeated. A study may be stopped at any moment.
+A run is known by its configuration's hash, and never repeated once it is in the results file, or
+finished in ``runs/`` or ``runs/study/``. A study may be stopped at any moment.
 """
-
-from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -19,8 +18,6 @@ from ..runs.record import Record, add_record, read_results, record_of, results_p
 from ..settings import known
 from ..variants import STUDIES, VARIANTS, members
 from .workers import Outcome, Outcomes, StudyError, study_runs_dir, train_here
-
-TrainAll = Callable[[list[RunConfig]], Outcomes]
 
 
 def plan(
@@ -33,20 +30,15 @@ def plan(
     """Return the runs of a study: every variant with seed 0 first, so that a part is of use.
 
     Of ``variants.STUDIES[study]``: the variants named and those of the factors named, or else all.
-    Training subsets larger than the sample are left out of it. Raises ValueError if a name is not
-    known; the message lists those there are.
+    Training subsets larger than the sample are left out of it. ValueError lists the known names.
     """
     if seeds < 1:
         raise ValueError(f"seeds is {seeds}, allowed: 1 or more")
     table = STUDIES[known(study, STUDIES, "study")]
     chosen = {known(name, VARIANTS, "variant") for name in variants}
-    for factor in factors:
-        chosen.update(table[known(factor, table, "factor")])
-    chosen = chosen or set(members(table))
-    names = [name for name in VARIANTS if name in chosen]
-    configs = [
-        RunConfig.of_variant(name, seed=seed, data=data) for seed in range(seeds) for name in names
-    ]
+    chosen.update(*(table[known(factor, table, "factor")] for factor in factors))
+    pairs = product(range(seeds), (n for n in VARIANTS if n in (chosen or members(table))))
+    configs = [RunConfig.of_variant(name, seed=seed, data=data) for seed, name in pairs]
     return [config for config in configs if config.train_size <= TRAIN_IMAGES[data, config.split]]
 
 
@@ -58,15 +50,14 @@ def study_path(data: str, study: str = "study") -> Path:
 def run_study(
     configs: list[RunConfig],
     path: Path | None = None,
-    train: TrainAll = train_here,
+    train: Callable[[list[RunConfig]], Outcomes] = train_here,
     *,
     repeat_stale: bool = False,
 ) -> list[Record]:
     """Run what is not finished, publish each run as it ends, and return the records of all.
 
     The runs are of one ``data``, whose file is the default ``path``; ``repeat_stale`` repeats those
-    of another revision of their model. Raises RunError if the file is broken, and StudyError, which
-    names them, if runs failed: the others are finished.
+    of another revision of their model. A StudyError names the runs that failed, the others done.
     """
     path = path or study_path(configs[0].data)
     pending = _pending(configs, path, repeat_stale)
@@ -108,10 +99,7 @@ def _pending(configs: list[RunConfig], path: Path, repeat_stale: bool) -> list[R
     print(f"{len(configs)} runs: {len(configs) - len(pending)} finished, {len(pending)} to do")
     if stale:
         what = "are repeated" if repeat_stale else "stay, flagged as stale; --stale repeats them"
-        print(
-            f"{stale} finished runs were made by another revision of their model and {what}",
-            flush=True,
-        )
+        print(f"{stale} finished runs were made by another revision of their model and {what}")
     return pending
 
 
@@ -126,9 +114,6 @@ def _finished(config: RunConfig) -> Record | None:
             except (RunError, KeyError) as error:
                 print(f"{directory.name} is damaged and is not used: {error}")
     return min(found, key=lambda record: not record.is_current, default=None)
-
-
-# ---- progress
 
 
 def _progress(pending: list[RunConfig], total: int) -> Callable[[RunConfig, Outcome], None]:

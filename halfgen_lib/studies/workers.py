@@ -5,8 +5,6 @@ worker died is. ``distributed`` is an optional extra: ``pip install 'halfgen[stu
 runs what its clients send it, and its workers unpickle it: use it on a network that you trust.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -14,7 +12,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from contextlib import closing
 from functools import lru_cache, partial
 from multiprocessing import get_context
@@ -34,8 +31,7 @@ from ..training import TrainingError, fit
 Outcome = Record | str  # a string says why the run failed
 Outcomes = Iterator[tuple[RunConfig, Outcome]]
 
-# of one run; anything else ends the study
-RUN_FAILURES = (TrainingError, RunError, ValueError)
+RUN_FAILURES = (TrainingError, RunError, ValueError)  # of one run; any other ends the study
 RETRIES = 3  # of a run whose worker dies
 TIMEOUT = "20s"  # for a scheduler to answer
 _ONE_RUN = threading.Lock()  # torch's generator is the process's: two runs would mix their draws
@@ -43,9 +39,6 @@ _ONE_RUN = threading.Lock()  # torch's generator is the process's: two runs woul
 
 class StudyError(RuntimeError):
     """A study that did not come to its end; what was finished is kept."""
-
-
-# ---- one run
 
 
 def study_runs_dir() -> Path:
@@ -56,8 +49,8 @@ def study_runs_dir() -> Path:
 def train_task(config: str, folder: str | None = None) -> dict[str, Any]:
     """Train one run, a :class:`RunConfig` as JSON, wherever this is called; return its record.
 
-    Its directory is made in ``folder``, and taken up again if it is there; without one, it lasts as
-    long as the task. A run that cannot be trained is ``{"failed": why}``.
+    Its directory in ``folder`` is taken up again, unless the model's revision was another; without
+    a folder, it lasts as long as the task. A run that cannot be trained is ``{"failed": why}``.
     """
     settings = RunConfig.model_validate_json(config)
     if not folder:
@@ -65,7 +58,11 @@ def train_task(config: str, folder: str | None = None) -> dict[str, Any]:
             return train_task(config, scratch)
     with _ONE_RUN:
         try:
-            _forget_other_revision(Run(Path(folder) / settings.run_id), settings)
+            run = Run(Path(folder) / settings.run_id)
+            made = run.record["revision"] if (run.directory / "config.json").exists() else None
+            if made not in (None, revision(settings.model)):
+                with run.locked():  # it would be used as it is, or go on mixed
+                    shutil.rmtree(run.directory)
             run = fit(settings, _dataset(settings.data), runs_dir=Path(folder), quiet=True)
             return json.loads(record_of(run).model_dump_json())
         except RUN_FAILURES as error:
@@ -73,14 +70,6 @@ def train_task(config: str, folder: str | None = None) -> dict[str, Any]:
 
 
 _dataset = lru_cache(maxsize=1)(load)  # a process reads the images once
-
-
-def _forget_other_revision(run: Run, config: RunConfig) -> None:
-    """Remove a run of another revision of its model: it would be used as it is, or go on mixed."""
-    written = run.directory / "config.json"
-    if written.exists() and run.record["revision"] != revision(config.model):
-        with run.locked():
-            shutil.rmtree(run.directory)
 
 
 def _outcome(answer: dict[str, Any]) -> Outcome:
@@ -95,9 +84,6 @@ def _outcome(answer: dict[str, Any]) -> Outcome:
     return record.model_copy(update={"origin": origin})
 
 
-# ---- many runs
-
-
 def train_here(
     configs: list[RunConfig], *, workers: int = 0, keep_weights: bool = False
 ) -> Outcomes:
@@ -109,33 +95,30 @@ def train_here(
     if workers < 0:
         raise ValueError(f"workers is {workers}, allowed: 0 or more")
     task = partial(train_task, folder=str(study_runs_dir()))
-    if workers:
-        outcomes = _in_processes(configs, task, workers)
-    else:
-        outcomes = ((config, _outcome(task(config.model_dump_json()))) for config in configs)
-    with closing(outcomes):
+    here = ((config, _outcome(task(config.model_dump_json()))) for config in configs)
+    with closing(_in_processes(configs, task, workers) if workers else here) as outcomes:
         for config, outcome in outcomes:
             yield config, outcome
             if isinstance(outcome, Record) and not keep_weights:  # it is published by now
-                for weights in (study_runs_dir() / config.run_id).glob("*.safetensors"):
+                for weights in study_runs_dir().glob(f"{config.run_id}/*.safetensors"):
                     weights.unlink()
 
 
 def _in_processes(configs: list[RunConfig], task: Callable[..., Any], workers: int) -> Outcomes:
     threads = max(1, (os.cpu_count() or 1) // workers)
     options = {"initializer": torch.set_num_threads, "initargs": (threads,)}
-    new_pool = partial(ProcessPoolExecutor, workers, get_context("spawn"), **options)
+    new_pool = partial(futures.ProcessPoolExecutor, workers, get_context("spawn"), **options)
     pools = [new_pool()]
 
-    def submit(config: RunConfig) -> futures.Future:
+    def submit(config: str) -> futures.Future:
         try:
-            return pools[-1].submit(task, config.model_dump_json())
-        except BrokenProcessPool:  # with one process its whole pool dies
+            return pools[-1].submit(task, config)
+        except futures.BrokenExecutor:  # with one process its whole pool dies
             pools.append(new_pool())
             return submit(config)
 
     try:
-        yield from _collect(configs, submit, BrokenProcessPool)
+        yield from _collect(configs, submit, futures.BrokenExecutor)
     finally:
         for pool in pools:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -145,10 +128,9 @@ def train_on_cluster(configs: list[RunConfig], *, scheduler: str, resource: str 
     """Train runs on a Dask cluster, one task a run, records sent back; yield each as it ends.
 
     The ``scheduler`` is an address such as ``tcp://host:8786``; only workers that declare the
-    ``resource``, such as ``GPU``, are given runs. A run whose worker dies goes to another one: the
-    scheduler moves it, and when it gives a run up (after its ``allowed-failures``, 3 dead workers)
-    it is sent again, ``RETRIES`` times at most. Raises StudyError if the scheduler does not answer,
-    or is lost.
+    ``resource``, such as ``GPU``, are given runs. A run that the scheduler gives up (after its
+    ``allowed-failures``, 3 dead workers) is sent again, ``RETRIES`` times at most. Raises
+    StudyError if the scheduler does not answer, or is lost.
     """
     try:
         from distributed import Client, KilledWorker
@@ -166,20 +148,17 @@ def train_on_cluster(configs: list[RunConfig], *, scheduler: str, resource: str 
         wanted = {"resources": {resource: 1}} if resource else {}
         executor = client.get_executor(pure=False, retries=RETRIES, **wanted)
 
-        def submit(config: RunConfig) -> futures.Future:
-            return executor.submit(train_task, config.model_dump_json())
-
         try:
-            yield from _collect(configs, submit, KilledWorker)
+            yield from _collect(configs, partial(executor.submit, train_task), KilledWorker)
         finally:
             executor.shutdown(wait=False)
 
 
 def _collect(
-    configs: list[RunConfig], submit: Callable[[RunConfig], futures.Future], died: type[Exception]
+    configs: list[RunConfig], submit: Callable[[str], futures.Future], died: type[Exception]
 ) -> Outcomes:
     """Yield runs as they end; submit those again whose worker died."""
-    waiting = {submit(config): (config, 0) for config in configs}
+    waiting = {submit(config.model_dump_json()): (config, 0) for config in configs}
     while waiting:
         for future in futures.wait(waiting, return_when=futures.FIRST_COMPLETED).done:
             config, tries = waiting.pop(future)
@@ -194,4 +173,4 @@ def _collect(
                     continue
                 count = f"{tries + 1} of {RETRIES}"
                 print(f"{config.run_id}: its worker died; sent again ({count})", flush=True)
-                waiting[submit(config)] = config, tries + 1
+                waiting[submit(config.model_dump_json())] = config, tries + 1
