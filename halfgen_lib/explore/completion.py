@@ -1,7 +1,5 @@
 """Complete a picture of your own: any picture in, its known half kept, the other half made."""
 
-from __future__ import annotations
-
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,6 @@ from ..runs import CURRENT, Run, default_runs_dir
 from ..runs.published import published_runs, shown_run
 from .pictures import FORMATS, Picture, to_pose
 
-MAX_SCALE = 64
 TICK_GREY = 150
 
 
@@ -33,13 +30,12 @@ class Completion:
     notes: tuple[str, ...]  # plain sentences on what was done to the picture
 
     def sheet(self, scale: int = 8) -> Image.Image:
-        """Return ``image`` and then each completion as one picture, side by side.
+        """Return ``image`` and then each completion, side by side, each pixel a square.
 
-        A pixel is a square of edge ``scale``, 1 to 64, or else ValueError is raised. Small ticks in
-        the margin show where a completion's two halves meet.
+        Its edge is ``scale``, 1 to 64, or else ValueError is raised. Ticks show where halves meet.
         """
-        if type(scale) is not int or not 1 <= scale <= MAX_SCALE:  # True is no scale
-            raise ValueError(f"scale is {scale!r}, allowed: 1 to {MAX_SCALE}")
+        if type(scale) is not int or not 1 <= scale <= 64:  # True is no scale
+            raise ValueError(f"scale is {scale!r}, allowed: 1 to 64")
         grey = torch.cat((self.image, self.completed))[:, 0].mul(255).round().to(torch.uint8)
         large = grey.numpy().repeat(scale, axis=1).repeat(scale, axis=2)
         margin = max(2, scale)
@@ -53,8 +49,8 @@ class Completion:
     def save(self, path: Path | str, scale: int = 8, *, overwrite: bool = False) -> None:
         """Write :meth:`sheet` to a file, whole or not at all; its ending names the format.
 
-        Raises ValueError for an ending of no known format, FileExistsError if the file is there and
-        ``overwrite`` is not set, and OSError if it cannot be written.
+        Raises ValueError for an ending of no known format, and FileExistsError if the file is there
+        and ``overwrite`` is not set.
         """
         path = Path(path)
         kind = Image.registered_extensions().get(path.suffix.lower())
@@ -77,21 +73,20 @@ def complete(
     """Complete a picture, whatever :func:`pictures.to_pose` takes, from its known half.
 
     The model is the name of a published network, the id of a finished run ("current": the one that
-    the notebooks show), or anything with ``predict(left)`` or ``sample(left, n, generator)``, such
-    as a network or a fitted baseline. One that can draw always draws, by ``generator`` (by default
-    one that is seeded with 0); only with such a one ``n`` may be more than 1. Raises TypeError or
-    ValueError for an argument that is not allowed, an unknown model or a picture that cannot be
-    used, and RunError if the model's weights cannot be used.
+    the notebooks show), or anything with ``predict(left)`` or ``sample(left, n, generator)``. One
+    that can draw always draws, by ``generator`` (by default one that is seeded with 0); only then
+    ``n`` may be more than 1. Raises TypeError or ValueError for a picture or an argument that
+    cannot be used, and RunError for a model's weights that cannot.
     """
     if type(n) is not int or n < 1:  # True is no number
         raise ValueError(f"n is {n!r}, allowed: an integer of 1 or more")
     image, notes = to_pose(picture, given)
-    name, learned = type(model).__name__, given
+    name = type(model).__name__
     if isinstance(model, str):
         run = _named(model)
-        model, name, learned = run.model(), run.run_id, run.config.given
-    if learned != given:
-        notes.append(f"turned it for a network that saw only {learned} halves: expect less of it")
+        model, name, side = run.model(), run.run_id, run.config.given
+        if side != given:
+            notes.append(f"turned it for a network that saw only {side} halves: expect less of it")
     if hasattr(model, "sample"):
         generator = generator or Generator().manual_seed(0)
     elif not hasattr(model, "predict"):
@@ -100,8 +95,8 @@ def complete(
         raise ValueError(f"n is {n}, but {name} makes one completion and draws none: n must be 1")
     else:
         generator = None
-    images = image.expand(n, -1, -1, -1)  # a batch is nearly as fast as one draw
-    return Completion(image, fill(images, given, model, generator), given, name, tuple(notes))
+    completed = fill(image.expand(n, -1, -1, -1), given, model, generator)
+    return Completion(image, completed, given, name, tuple(notes))
 
 
 def fill(images: Tensor, given: Side, model: Any, generator: Generator | None = None) -> Tensor:

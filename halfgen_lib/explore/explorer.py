@@ -1,9 +1,4 @@
-"""What the explorer shows: from a choice to pictures, numbers and words in HTML. No widget is here.
-
-The HTML needs neither script nor network, and each picture says in words what it shows.
-"""
-
-from __future__ import annotations
+"""What the explorer shows: from a choice to pictures, numbers and words in HTML without script."""
 
 import base64
 import io
@@ -43,8 +38,8 @@ class Explorer:
     """Test images, a tensor of each class, and runs by the names of their networks, maybe none.
 
     What is shown comes as pages of HTML, each in place of the one before: what is quick comes
-    first, with the places of draws, which may take a while. ``model`` returns a network by its
-    name, loaded at its first use; if that fails, it and all that takes a name raise RunError.
+    first, with the places of draws. ``model`` returns a network by its name, loaded at its first
+    use; if that fails, it and all that takes a name raise RunError.
     """
 
     def __init__(self, test: Images, runs: Mapping[str, Run]):
@@ -54,8 +49,7 @@ class Explorer:
 
     def image(self, which: Which) -> Tensor:
         """Return a test image (1, 1, 28, 28) in [0, 1]."""
-        label, number = which
-        return to_unit(self.images[label][number : number + 1])
+        return to_unit(self.images[which[0]][which[1]])[None]
 
     def draws(self, model: str) -> bool:
         """Tell whether a model draws samples."""
@@ -73,11 +67,8 @@ class Explorer:
     def complete_image(
         self, which: Which, given: Side, model: str, mirrored: bool, **draws: int
     ) -> Iterator[str]:
-        """Complete a test image, mirrored left-right first or not; show truth and error, too.
-
-        A model that draws shows some: ``draws`` are how many, and their ``seed``.
-        """
-        image, name = self.image(which), CLASS_NAMES[which[0]]
+        """Complete a test image, mirrored or not, with its errors, and draws by their ``seed``."""
+        image, name = self.image(which), f"a {CLASS_NAMES[which[0]]}"
         plain, turned = self._errors(image, given, model)
         words = [
             f"MSE of the unknown half: {plain:.4f} as the image is, {turned:.4f} mirrored."
@@ -86,9 +77,8 @@ class Explorer:
         if given != (side := self.runs[model].config.given):
             words.append(f"{model} was trained on {side} halves alone: expect less of it.")
         if mirrored:
-            image, name = image.flip(-1), f"mirrored {name}"
-        rows = self._rows(image, given, model, f"a {name}", True, **draws)
-        return (page(each, words) for each in rows)
+            image, name = image.flip(-1), f"a mirrored {CLASS_NAMES[which[0]]}"
+        return (page(each, words) for each in self._rows(image, given, model, name, True, **draws))
 
     def complete_picture(
         self, picture: Picture, given: Side, model: str, **draws: int
@@ -101,7 +91,7 @@ class Explorer:
 
     def _rows(
         self, image: Tensor, given: Side, model: str, name: str, truth: bool, draws: int, seed: int
-    ) -> Iterator[list[list[str]]]:
+    ) -> Iterator[list[Iterable[str]]]:
         """Yield rows of tiles: an image completed, with errors if it is the truth, and draws."""
 
         def show(completed: Tensor, title: str) -> str:
@@ -122,21 +112,14 @@ class Explorer:
         yield [row, [tile(title, place, AWAITED) for title in titles]]
         images, generator = image.expand(draws, -1, -1, -1), torch.Generator().manual_seed(seed)
         drawn = fill(images, given, self.model(model), generator).split(1)
-        yield [row, [show(*each) for each in zip(drawn, titles, strict=True)]]
+        yield [row, map(show, drawn, titles)]
 
     def walk(self, first: Which, second: Which, model: str, percent: int) -> Iterator[str]:
-        """Walk in a straight line between the codes of two images' left halves.
-
-        The model is one of :meth:`walkers`; ``percent`` is the place of the large picture on the
-        way, 0 (the first) to 100 (the second).
-        """
+        """Walk between two left halves' codes; the large picture is ``percent`` of the way."""
         side = self.runs[model].config.given
         images = [self.image(which) for which in (first, second)]
         names = [CLASS_NAMES[label] for label, _ in (first, second)]
-        start, end = (
-            given_tile(image, side, name, f"a {name}")
-            for image, name in zip(images, names, strict=True)
-        )
+        start, end = (given_tile(i, side, n, f"a {n}") for i, n in zip(images, names, strict=True))
         places = torch.cat((torch.tensor([percent / 100]), torch.linspace(0, 1, WALK)))
         titles = [f"generated at {percent}%", *(f"{place:.0%}" for place in places[1:].tolist())]
         walked = walk(self.model(model), halves(torch.cat(images), side)[0], places)[:, 0]
@@ -144,20 +127,15 @@ class Explorer:
             tile(title, half.numpy(), f"The half generated on the way: {title}")
             for title, half in zip(titles, walked, strict=True)
         )
-        first_end, middle, second_end = walked[1], walked[1 + WALK // 2], walked[-1]
+        ends, middle = walked[[1, -1]], walked[1 + WALK // 2]
         words = (
             "Half-way, the walk differs from a cross-fade of its ends by an MSE of"
-            f" {mse_loss(middle, (first_end + second_end) / 2):.4f}; the ends differ by"
-            f" {mse_loss(first_end, second_end):.4f}."
+            f" {mse_loss(middle, ends.mean(0)):.4f}; the ends differ by {mse_loss(*ends):.4f}."
         )
         yield page([[start, here, end], strip], [words])
 
     def mirroring(self, count: int, given: Side) -> list[tuple[str, float, float]]:
-        """Return what mirroring costs the first model; nothing where there is no model.
-
-        Of each class: its name, the mean squared error of its first ``count`` test images as they
-        are, and mirrored.
-        """
+        """Return each class's name, and the first model's MSE as the images are and mirrored."""
         return [
             (name, *self._errors(to_unit(images[:count]), given, model))
             for model in list(self.runs)[:1]
@@ -173,10 +151,9 @@ class Explorer:
 
 @torch.inference_mode()
 def walk(model: Completer, left: Tensor, places: Tensor) -> Tensor:
-    """Generate right halves (P, 1, 28, 14) along the straight line between two codes.
+    """Generate right halves (P, 1, 28, 14) on the straight line between two codes.
 
-    Of a network in evaluation mode with an encoder and a decoder, two left halves (2, 1, 28, 14) in
-    [0, 1], and places (P,) in [0, 1].
+    They are those of two left halves (2, 1, 28, 14); the places (P,) on the way lie in [0, 1].
     """
     first, second = model.encoder(left).split(1)
     return model.decoder(torch.lerp(first, second, places[:, None]))
@@ -192,9 +169,6 @@ def find_runs() -> dict[str, Run]:
     return runs
 
 
-# ---- the HTML
-
-
 def page(rows: Iterable[Iterable[str]], words: Iterable[str]) -> str:
     """Return rows of tiles, and sentences under them."""
     style = "display:flex;flex-wrap:wrap;gap:4px"
@@ -204,11 +178,7 @@ def page(rows: Iterable[Iterable[str]], words: Iterable[str]) -> str:
 
 
 def tile(title: str, pixels: np.ndarray, alt: str) -> str:
-    """Return a picture over its title, plain text; ``alt`` says what it shows.
-
-    Of grey pixels (H, W), or coloured ones (H, W, 3), in [0, 1]. An outline gives a white one an
-    edge, too.
-    """
+    """Return pixels (H, W) or (H, W, 3) in [0, 1] over a title; ``alt`` says what they show."""
     dots = Image.fromarray(np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8))
     large, content = ImageOps.scale(dots, SCALE, Image.Resampling.NEAREST), io.BytesIO()
     large.save(content, format="PNG", compress_level=1)
@@ -230,11 +200,7 @@ def given_tile(image: Tensor, given: Side, title: str, subject: str) -> str:
 
 
 def error_tile(completed: Tensor, truth: Tensor) -> str:
-    """Show how much too bright (orange) or too dark (blue) each pixel is; white: neither.
-
-    Of images (1, 1, 28, 28) in [0, 1]. Full colour stands for an error of one half or more: larger
-    ones are rare.
-    """
+    """Show how much too bright (orange) or too dark (blue) each pixel is; 0.5 is full colour."""
     error = (completed - truth)[0, 0].numpy()
     strength = np.clip(np.abs(error) * 2, 0, 1)[..., None]
     colours = 1 - strength * (1 - np.where(error[..., None] > 0, OVER, UNDER))

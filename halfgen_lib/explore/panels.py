@@ -1,10 +1,7 @@
-"""The explorer's panels: controls with labels, and below them what they choose.
+"""The explorer's panels: controls, each with a description, and below them what they choose.
 
 Every panel is plain HTML where no widget can be shown: in a notebook that was run headless, say.
-Each control has a description, which is its name for a screen reader.
 """
-
-from __future__ import annotations
 
 import asyncio
 import io
@@ -32,7 +29,7 @@ Look = Callable[..., Iterator[str]]
 
 
 class Slider(anywidget.AnyWidget, widgets.IntSlider):
-    """A whole number in a range, with a description that is its name for a screen reader."""
+    """A whole number in a range; its description is its name for a screen reader."""
 
     _esm = HERE / "slider.js"
 
@@ -88,9 +85,8 @@ class Panel(widgets.HBox):
     """Controls over a picture that follows them at once.
 
     ``look`` takes each control's value by its name and returns pages of HTML, each in place of the
-    one before: what takes long comes last. The controls are in the order in which the keyboard
-    reaches them; a drawing stands left of all others. Where there is no ``model`` to choose,
-    ``missing`` is said instead of all.
+    one before. The keyboard reaches the controls in their order; a drawing stands left of all
+    others. Where there is no ``model`` to choose, ``missing`` is said instead of all.
     """
 
     def __init__(
@@ -111,11 +107,7 @@ class Panel(widgets.HBox):
             control.observe(self._update, "value")
 
     def _update(self, _: object) -> None:
-        """Show what the controls choose.
-
-        What takes long follows once no other change waits: a slider that is moved fast stops where
-        it is let go, and not later.
-        """
+        """Show what the controls choose; what takes long follows once no other change waits."""
         pages = self._wanted = self._pages()
         self.picture.value = next(pages)
         try:
@@ -203,5 +195,5 @@ def _dropdown(description: str, options: Sequence[Any], **value: Any) -> widgets
 
 
 def _message(text: str) -> str:
-    """Return a message in place of pictures; a screen reader says it at once."""
+    """Return a message that a screen reader says at once."""
     return f'<p role="alert">{escape(text)}</p>'

@@ -1,13 +1,10 @@
 """Any picture in the data set's pose: 28 × 28, grey, one bright object on a dark ground.
 
 Fashion-MNIST was made of product photographs that were trimmed, scaled until the longest edge had
-28 pixels, centred, negated and made grey (Xiao et al. 2017, section 2). The same is done here, with
-three differences, for pictures that are no product photographs: only a bright ground is negated,
-a filter scales where rows were skipped and the rest sharpened, and the ground's own grey becomes 0.
-The ground has to be plain: what lies on a busy one is not cut out.
+28 pixels, centred, negated and made grey (Xiao et al. 2017, section 2). Differences here: only a
+bright ground is negated, a filter scales where rows were skipped and the rest sharpened, and the
+ground, which has to be plain, becomes 0.
 """
-
-from __future__ import annotations
 
 import io
 import os
@@ -41,11 +38,11 @@ def to_pose(picture: Picture, given: Side | None = None) -> tuple[Tensor, list[s
     It may be a tensor or an array, (H, W), (H, W, C), (C, H, W) or with a leading 1, of one to four
     channels (grey, grey and alpha, RGB, RGBA), in 8 or 16 bit, bool, or floating point in [0, 1];
     a Pillow image; or a file, its path or an open one. It becomes float32 (1, 1, 28, 28) in [0, 1].
-    One of 28 × 28 keeps its geometry: it is made grey, inverted if its corners are bright, and else
-    taken bit for bit. If a known side is ``given``, that half alone decides this (all of it, where
-    it is transparent), and that half is enough, (28, 14) or (14, 28): the other one is then 0. Any
-    other size is scaled as a whole. Raises TypeError for what can be no picture, PictureError if it
-    cannot be read or nothing is to be seen on it, and ValueError for an unknown side.
+    One of 28 × 28 is made grey, inverted if its corners are bright, and else taken bit for bit. If
+    a known side is ``given``, that half alone decides this (all of it, where it is transparent),
+    and that half is enough, (28, 14) or (14, 28): the other one is then 0. Any other size is scaled
+    as a whole. Raises TypeError for what can be no picture, PictureError for one that is unreadable
+    or empty, and ValueError for an unknown side.
     """
     if given is not None and given not in get_args(Side):
         raise ValueError(f"given is {given!r}, allowed: {', '.join(get_args(Side))}")
@@ -128,9 +125,8 @@ def _unit(array: np.ndarray) -> np.ndarray:
     if array.dtype.name in WHITE:
         return array.astype(np.float32) / np.float32(WHITE[array.dtype.name])
     if array.dtype.kind != "f":
-        allowed = "uint8, uint16, bool, or floating point in [0, 1]"
-        found = f"pixels have type {array.dtype}, whose range is unknown"
-        raise PictureError(f"{found}; allowed: {allowed}")
+        wrong = f"pixels have type {array.dtype}, whose range is unknown"
+        raise PictureError(f"{wrong}; allowed: uint8, uint16, bool, or floating point in [0, 1]")
     if not np.isfinite(array).all():
         raise PictureError("pixels are NaN or infinite")
     if array.min() < 0 or array.max() > 1:
@@ -152,8 +148,7 @@ def _grey(pixels: np.ndarray, notes: list[str]) -> np.ndarray:
             notes.append("made grey of its colours")
         # 0.299 R + 0.587 G + 0.114 B, written so that it is exact where the three are equal
         grey = red + np.float32(0.587) * green + np.float32(0.114) * blue
-    if channels in (2, 4) and pixels[..., -1].min() < 1:
-        alpha = pixels[..., -1]
+    if channels in (2, 4) and (alpha := pixels[..., -1]).min() < 1:
         is_bright = (grey * alpha).sum() > 0.5 * alpha.sum()
         name, ground = ("black", 0) if is_bright else ("white", 1)
         grey = grey * alpha + ground * (1 - alpha)
@@ -168,14 +163,13 @@ def _bright_on_dark(grey: np.ndarray, given: Side | None, notes: list[str]) -> T
     """
     if is_half := grey.shape in HALVES:
         if given not in (sides := HALVES[grey.shape]):
-            possible = f"{_size(grey)}, which may be a {' or '.join(sides)} half"
-            raise PictureError(f"the picture is {possible}, but given is {given!r}")
+            half = f"{_size(grey)}, which may be a {' or '.join(sides)} half"
+            raise PictureError(f"the picture is {half}, but given is {given!r}")
         notes.append(f"took it as the {given} half")
         grey = np.concatenate((grey, grey), axis=grey.shape.index(HALF_WIDTH))
     image = torch.from_numpy(grey)
     known = halves(image, given)[0] if given else image
-    # of a half, the two outer corners
-    if known[:: IMAGE_SIZE - 1, :: IMAGE_SIZE - 1].mean() > 0.5:
+    if known[:: IMAGE_SIZE - 1, :: IMAGE_SIZE - 1].mean() > 0.5:  # of a half, two outer corners
         notes.append("inverted it: its corners are bright")
         image, known = 1 - image, 1 - known
     return join(known, torch.zeros_like(known), given) if is_half else image
@@ -213,10 +207,9 @@ def _scaled(grey: np.ndarray, notes: list[str]) -> np.ndarray:
 def _ground(grey: np.ndarray) -> float:
     """Return the grey of the ground: the median of the four corners, each one 1/28 of an edge."""
     edge = max(1, min(grey.shape) // IMAGE_SIZE)
-    ends = (slice(None, edge), slice(-edge, None))
+    ends = slice(edge), slice(-edge, None)
     return float(np.median([grey[row, column].mean() for row in ends for column in ends]))
 
 
 def _size(grey: np.ndarray | Tensor) -> str:
-    height, width = grey.shape
-    return f"{width} × {height}"
+    return f"{grey.shape[1]} × {grey.shape[0]}"

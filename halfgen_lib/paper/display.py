@@ -37,8 +37,7 @@ def use_paper_style() -> None:
 def figure_svg(figure: Figure) -> str:
     """Return a figure as SVG; the same figure gives the same text.
 
-    Its letters stay letters: matplotlib measures them with STIX, whose widths are near those of
-    the page's fonts, and whoever shows the picture sets them in those.
+    Its letters stay letters, in the page's fonts: STIX, which measures them, is nearly as wide.
     """
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "halfgen"}):
@@ -68,10 +67,7 @@ def show_figure(
 def show_table(
     rows: Rows, label: str, caption: str, *, header: Header = None, align: str = ""
 ) -> None:
-    """Display a table with its caption above; a click on a column's title sorts by it.
-
-    The rows, header and alignment are those of `markdown_table`.
-    """
+    """Display a `markdown_table` with its caption above; a click on a title sorts by its column."""
     _show_caption(caption)
     table = markdown_table(rows, header=header, align=align)
     data = {"text/markdown": table, "text/html": _sortable(table), "text/plain": table}
@@ -83,8 +79,8 @@ def markdown_table(rows: Rows, *, header: Header = None, align: str = "") -> str
 
     Rows are mappings, whose keys are the header, or sequences with a header given. A header
     chooses and orders the keys of mappings. `align` has a letter a column, l, r or c; by default
-    the first stands left, the others right. Raises ValueError if there is no header, or a row or
-    `align` has another number of columns.
+    the first stands left, the others right. Raises ValueError without a header, or
+    if a row or `align` has another length.
     """
     names = list(header or (rows[0] if rows and isinstance(rows[0], Mapping) else ()))
     if not names:
@@ -134,10 +130,7 @@ def _png(save: Callable[..., None], *picture: np.ndarray, **options: Any) -> str
 
 
 def _sortable(table: str) -> str:
-    """Return a Markdown table as HTML that brings its own script.
-
-    JupyterLab leaves the script out of a notebook that it does not trust; the table stays.
-    """
+    """Return a table as HTML with its script, which JupyterLab runs in trusted notebooks alone."""
     html = mistune.create_markdown(escape=True, plugins=["table", "math"])(table)
     act = "makeSortable(document.currentScript.parentElement.querySelector('table'));"
     script = f"<script>(() => {{{_template('tables.js')}{act}}})();</script>"

@@ -57,10 +57,7 @@ class PaperExporter(Exporter):
     def from_notebook_node(
         self, nb: NotebookNode, resources: dict | None = None, **kwargs: Any
     ) -> tuple[str | bytes, dict]:
-        """Return the finished document and nbconvert's resources.
-
-        Raises PaperError, naming each fault, if the notebook cannot be published.
-        """
+        """Return the document and nbconvert's resources, or raise PaperError, naming each fault."""
         nb, resources = super().from_notebook_node(nb, resources, **kwargs)
         about = resources.get("metadata", {})
         folder = Path(about.get("path") or ".").resolve()
@@ -111,10 +108,7 @@ class PaperPDFExporter(PaperExporter):
 
 
 def _run_pandoc(paper: Paper, to: str, scratch: Path, folder: Path, options: list[str]) -> str:
-    """Return the paper as pandoc writes it in the format `to`.
-
-    Raises PaperError with pandoc's warnings, or with the faults that the filter found.
-    """
+    """Return the paper in pandoc's format `to`; PaperError tells its warnings and our faults."""
     command = [
         *(pypandoc.get_pandoc_path(), "--standalone", f"--to={to}"),
         f"--from={TEMPLATES / 'reader.lua'}",

@@ -54,8 +54,8 @@ class Paper:
 def read_notebook(notebook: NotebookNode, name: str = "", allow_errors: bool = False) -> Paper:
     """Collect the published parts of a notebook; without a title it is called `name`.
 
-    Raises PaperError if a cell holds an error output and `allow_errors` is false, if papermill did
-    not come to the notebook's end, or if the front matter is not valid YAML.
+    Raises PaperError at an error output unless `allow_errors`, at a cell that papermill did not
+    end, and at front matter that is not valid YAML.
     """
     about = notebook.metadata
     paper = Paper({"lang": "en", "fallback-title": name or "Untitled"})
@@ -65,13 +65,13 @@ def read_notebook(notebook: NotebookNode, name: str = "", allow_errors: bool = F
     language = about.get("language_info", {}).get("name") or kernel or "python"
     for number, cell in enumerate(notebook.cells, start=1):
         tags = set(cell.metadata.get("tags", ()))
-        if number == 1 and _read_front_matter(paper, cell):
-            continue
         if cell.cell_type == "code":
             _check(cell, f"cell {number}", allow_errors, "papermill" in about)
-        if cell.cell_type == "code" and not tags & HIDDEN_TAGS:
+        if (number == 1 and _read_front_matter(paper, cell)) or tags & HIDDEN_TAGS:
+            continue
+        if cell.cell_type == "code":
             _read_code(paper, cell, tags, language)
-        if cell.cell_type == "markdown" and not tags & HIDDEN_TAGS:
+        if cell.cell_type == "markdown":
             _read_markdown(paper, cell, "abstract" in tags)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     owns = [output.get("metadata", {}).get("halfgen", {}) for output in outputs]
@@ -106,8 +106,7 @@ def _read_front_matter(paper: Paper, cell: NotebookNode) -> bool:
 def _check(cell: NotebookNode, name: str, allow_errors: bool, by_papermill: bool) -> None:
     """Refuse a cell that ended with an error or, where papermill stopped, did not end.
 
-    When its kernel dies, papermill's own metadata says "completed" for every cell; the kernel's
-    reply does not lie.
+    When its kernel dies, papermill says "completed" of every cell; the kernel's reply does not lie.
     """
     for output in cell.outputs:
         if output.output_type == "error" and not allow_errors:
@@ -176,9 +175,8 @@ def _split_options(source: str) -> tuple[dict[str, str], str]:
 def _output_part(paper: Paper, output: NotebookNode, keep: bool) -> Part | None:
     if output.output_type == "stream":
         return _text_part(output.text, keep) if output.name == "stdout" else None
-    if output.output_type == "error":
-        return None
-    own, data = output.metadata.get("halfgen", {}), output.data
+    # an error has neither
+    own, data = output.get("metadata", {}).get("halfgen", {}), output.get("data", {})
     if own.get("hidden") or own.get("stamp") or WIDGET in data:
         return None
     named = {key: str(own[key]) for key in OWN_KEYS if own.get(key)}

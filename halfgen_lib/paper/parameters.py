@@ -13,7 +13,7 @@ import ast
 import json
 import math
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -60,12 +60,11 @@ def read_parameters(schema: type[S], namespace: Mapping[str, Any]) -> S:
 
     Values are taken by name from the parameter cells that ran or, where there are none (outside
     IPython, say), from the namespace, the notebook's `globals()`. Raises ParameterError at an
-    unknown name; a value of a wrong type, out of range or not finite; a value computed inside the
-    parameters cell; defaults that override the values given.
+    unknown name, a wrong value, one computed in the cell, and defaults that override those given.
     """
     rounds = _parameter_cells(namespace.get("In", []), schema.model_fields.keys())
     given = _assigned("\n".join(chain.from_iterable(rounds))) if rounds else namespace
-    problems = _cell_problems(rounds[-1], schema) if rounds else []
+    problems = list(_cell_problems(rounds[-1], schema)) if rounds else []
     values = {n: given[n] for n in schema.model_fields if given.get(n, _COMPUTED) is not _COMPUTED}
     try:
         # As JSON: no less strict, but a list will do for a tuple, and text for a path.
@@ -73,7 +72,7 @@ def read_parameters(schema: type[S], namespace: Mapping[str, Any]) -> S:
     except ValidationError as error:
         problems += _value_problems(error, values, schema)
     if problems:
-        raise ParameterError("\n".join(problems))
+        raise ParameterError("\n".join(dict.fromkeys(problems)))
     return parameters
 
 
@@ -146,44 +145,38 @@ def _literal(value: ast.expr) -> Any:
         return _COMPUTED
 
 
-def _cell_problems(cells: list[str], schema: type[Settings]) -> list[str]:
-    """Return what is wrong with the cells as such: their order, and the names that they set."""
-    problems = []
+def _cell_problems(cells: list[str], schema: type[Settings]) -> Iterator[str]:
+    """Yield what is wrong with the cells as such: their order, and the names that they set."""
     injected = [bool(_INJECTED.fullmatch(cell)) for cell in cells]
     if any(injected) and not injected[-1]:
-        problems.append(
+        yield (
             "the values given to papermill have no effect: the parameters cell ran after them and "
             "set its defaults again. The notebook has lost its tag: tag that cell `parameters`"
         )
     fields = schema.model_fields
     for name, value in _assigned("\n".join(cells)).items():
         if value is _COMPUTED:
-            problems.append(
-                f"{name} is computed inside the parameters cell; papermill would leave it stale: "
-                "compute it in a later cell"
-            )
+            stale = "papermill would leave it stale: compute it in a later cell"
+            yield f"{name} is computed inside the parameters cell; {stale}"
         elif name not in fields:
             takes = f"{did_you_mean(name, fields) or '.'} This notebook takes: {', '.join(fields)}"
-            problems.append(f"unknown parameter '{name}' = {value!r}{takes}")
-    return problems
+            yield f"unknown parameter '{name}' = {value!r}{takes}"
 
 
 def _value_problems(
     error: ValidationError, values: Mapping[str, Any], schema: type[Settings]
-) -> list[str]:
-    """Return pydantic's complaints in plain words, one a parameter and one a model validator."""
+) -> Iterator[str]:
+    """Yield pydantic's complaints in plain words."""
     specs = schema.model_json_schema()["properties"]
-    problems = []
     for complaint in error.errors():
         own = str(complaint.get("ctx", {}).get("error", ""))  # said by a validator of ours
         if not complaint["loc"]:
-            problems.append(own or complaint["msg"])
+            yield own or complaint["msg"]
             continue
         name = str(complaint["loc"][0])
         value = values.get(name, schema.model_fields[name].default)
         must = own or f"must be {_allowed(specs[name])}{_hint(name, value, specs[name])}"
-        problems.append(f"{name} = {value!r}: {must}")
-    return list(dict.fromkeys(problems))
+        yield f"{name} = {value!r}: {must}"
 
 
 def _kinds(spec: Spec) -> list[str]:
