@@ -1,7 +1,5 @@
 """The command line: ``halfgen``, and what it is to do: ``data``, ``train``, ``bench``, ..."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

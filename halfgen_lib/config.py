@@ -4,11 +4,9 @@ The only home of the training hyperparameters and their defaults. A network's ow
 beside the network, in :mod:`halfgen_lib.models`; a run names those that it changes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -105,7 +103,7 @@ class RunConfig(Settings):
     )
 
     @model_validator(mode="after")
-    def _settings_fit_together(self) -> RunConfig:
+    def _settings_fit_together(self) -> Self:
         if (self.loss, self.precision) == ("bce", "bfloat16"):
             raise ValueError("loss 'bce' needs precision 'float32': torch refuses it in bfloat16")
         if self.model_settings:  # the defaults are valid, and checking them imports torch
@@ -116,7 +114,7 @@ class RunConfig(Settings):
         return self
 
     @classmethod
-    def of_variant(cls, variant: str, **changes: Any) -> RunConfig:
+    def of_variant(cls, variant: str, **changes: Any) -> Self:
         """Return the settings of a named variant, changed where ``changes`` says so.
 
         What is given counts, also if it is the default of all variants.
@@ -124,14 +122,14 @@ class RunConfig(Settings):
         given = cls(variant=variant, **changes)
         return given._over_variant(given.model_dump(exclude_unset=True))
 
-    def with_variant(self) -> RunConfig:
+    def with_variant(self) -> Self:
         """Return these settings with those of the variant where these are still the defaults.
 
         A notebook's parameters have all values; which of them were given cannot be told.
         """
         return self._over_variant(self.model_dump(exclude_defaults=True))
 
-    def _over_variant(self, changed: dict[str, Any]) -> RunConfig:
+    def _over_variant(self, changed: dict[str, Any]) -> Self:
         base = VARIANTS[self.variant]
         merged = base.get("model_settings", {}) | self.model_settings
         return RunConfig(**(base | changed | {"model_settings": merged}))

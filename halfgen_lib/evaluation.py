@@ -3,8 +3,6 @@
 Every score looks at the right half alone, in the canonical pose, with pixels in [0, 1].
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

@@ -4,8 +4,6 @@ A step's result takes its place only when it is whole; the result before it is s
 and one that was made from just the same is taken back.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

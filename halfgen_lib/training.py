@@ -1,7 +1,5 @@
 """Train a network: a loop that reads like the textbook, in a run directory that cannot lie."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterable

@@ -5,8 +5,6 @@ A variant is a name and the settings in which it differs from the defaults of
 its factors.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 _NETWORK: dict[str, Any] = {

@@ -4,13 +4,11 @@ The set is one uint8 tensor on the device, permuted for an epoch and cut in batc
 the cost of a ``DataLoader`` that decodes each image.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -54,14 +52,14 @@ class Images:
     def __repr__(self) -> str:
         return f"Images({len(self)} on {self.images.device})"
 
-    def to(self, device: torch.device | str) -> Images:
+    def to(self, device: torch.device | str) -> Self:
         """Return the same images on ``device``."""
-        return Images(self.images.to(device), self.labels.to(device))
+        return type(self)(self.images.to(device), self.labels.to(device))
 
-    def select(self, index: Tensor | np.ndarray) -> Images:
+    def select(self, index: Tensor | np.ndarray) -> Self:
         """Return the images at ``index``, int64 positions or a bool mask (N,), in that order."""
         index = torch.as_tensor(index, device=self.images.device)
-        return Images(self.images[index], self.labels[index])
+        return type(self)(self.images[index], self.labels[index])
 
     def halves(self, given: str = "left") -> tuple[Tensor, Tensor]:
         """Return the known and the unknown halves, (N, 1, 28, 14) in [0, 1]: see ``halves``."""

@@ -4,8 +4,6 @@ Ronneberger, Fischer and Brox, "U-Net", 2015; He et al., "Identity mappings in d
 networks", 2016; Perez et al., "FiLM", 2018, for the modulation by a vector.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from functools import partial

@@ -7,8 +7,6 @@ a Gaussian with one standard deviation for all pixels, which is learned (Rybkin,
 Levine, "Simple and effective VAE training with calibrated decoders", 2021).
 """
 
-from __future__ import annotations
-
 import math
 from typing import Annotated
 

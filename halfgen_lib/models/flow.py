@@ -9,8 +9,6 @@ At t = 0 the noise tells nothing about the right half, so that x0 + v(x0, 0, lef
 the same network gives the mean in one step.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Annotated, ClassVar, Literal
 

@@ -8,8 +8,6 @@ Gaussian the best spread is the true one: Bendel, Ahmad and Schniter, "A regular
 GAN for posterior sampling in image recovery problems", 2023.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Annotated
 

@@ -7,8 +7,6 @@ is of one size everywhere. A draw is m + s z. Mardani et al., "Residual correcti
 modeling", 2025, draw residuals of a mean; that they are divided by a learned spread is our own.
 """
 
-from __future__ import annotations
-
 import math
 from typing import ClassVar
 

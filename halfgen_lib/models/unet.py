@@ -1,7 +1,5 @@
 """A U-Net that predicts the right half: as near to its mean as squared error can bring it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from itertools import pairwise
