@@ -1,9 +1,7 @@
 """Charts of errors, by class, method, epoch, factor of the study and size; of pixels, of costs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,10 +11,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 from ..runs.record import Record
 from .style import BLUE, DASHED, GREEN, GREY, ORANGE, Intervals, Names, canvas, error_bars
 
-if TYPE_CHECKING:
-    from ..analysis.curves import Point
-    from ..analysis.summaries import Summary
-
+Point = Summary = Any  # of analysis.curves and analysis.summaries, above this package
 Panels = Mapping[str, Intervals]  # axis label -> one {mean, low, high} a name
 THIN = DASHED | {"linewidth": 0.8}
 SERIES = ({"marker": "o", "color": BLUE}, {"marker": "s", "color": ORANGE})

@@ -1,12 +1,10 @@
 """What a run's directory gets while it is trained; whenever it stops, what lies there is whole."""
 
-from __future__ import annotations
-
 import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +17,7 @@ from ..models import revision
 from . import HISTORY_COLUMNS, Run
 from .provenance import now, provenance
 
-if TYPE_CHECKING:
-    from ..training import Trainer
+Trainer = Any  # a training.Trainer: this package is below it
 
 
 def begin(run: Run, trainer: Trainer, dataset: Dataset, say: Callable[..., None]) -> None:
