@@ -147,21 +147,20 @@ def facing(values: Mapping[str, Any] | None) -> Claim:
     # worse or better: the two groups' intervals do not touch
     worse = [n for n, g in both.items() if g["against"]["low"] > g["with"]["high"]]
     better = [n for n, g in both.items() if g["against"]["high"] < g["with"]["low"]]
-    as_it_is, mirrored = plain["test"], plain["mirrored"]
+    errors = plain["test"], plain["mirrored"], flip["test"], flip["mirrored"]
+    boots, overall = ([e[name]["mean"] for e in errors] for name in ("Ankle boot", "all"))
     measured = (
-        f"ankle boots {as_it_is['Ankle boot']['mean']:.3f},"
-        f" mirrored {mirrored['Ankle boot']['mean']:.3f};"
-        f" all classes {as_it_is['all']['mean']:.4f}, mirrored {mirrored['all']['mean']:.4f};"
-        f" trained with flips {flip['test']['all']['mean']:.4f} and"
-        f" {flip['mirrored']['all']['mean']:.4f}; of items that really face away, worse in"
-        f" {len(worse)} of {len(both)} classes, better in {len(better)}"
+        f"ankle boots {boots[0]:.3f}, mirrored {boots[1]:.3f}; all classes {overall[0]:.4f},"
+        f" mirrored {overall[1]:.4f}; trained with flips {overall[2]:.4f} and {overall[3]:.4f};"
+        f" of items that really face away, worse in {len(worse)} of {len(both)} classes,"
+        f" better in {len(better)}"
     )
     verdict = "true of mirrored images"
     if better:
         verdict += f"; of real ones in some classes, the opposite in {', '.join(better)}"
     if len(worse) == len(both):
         verdict = "true"
-    if mirrored["all"]["low"] <= as_it_is["all"]["high"]:
+    if plain["mirrored"]["all"]["low"] <= plain["test"]["all"]["high"]:
         verdict = "not seen"
     return Claim(claim, test, measured, verdict, "@tbl-facing")
 
@@ -231,9 +230,7 @@ def all_claims(
 ) -> list[Claim]:
     """Return the claims in their order; ``mirror`` is the mirror error (N,) of each test image."""
     return [
-        convergence(summaries),
-        learning_rate_drops(summaries),
-        overfitting(summaries),
+        *(claim(summaries) for claim in (convergence, learning_rate_drops, overfitting)),
         easy_and_hard(run),
         symmetry(mirror, run.scores["mse"], dataset.test.labels.numpy()),
         facing(facing_values),

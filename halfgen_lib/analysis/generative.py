@@ -26,7 +26,6 @@ SEARCHED = 4  # draws of each image that are looked for among the training image
 QUANTILES = (0.0, 0.01, 0.1, 0.5, 0.9)
 SIMILAR, UNSETTLED = 50, 0.05  # see `unsettled`
 
-
 Predictor = Any  # that has predict(left), and sample(left, n, generator) too if it draws
 Methods = Mapping[str, Predictor]  # in the order of tables
 
@@ -34,12 +33,12 @@ Methods = Mapping[str, Predictor]  # in the order of tables
 def generative_analysis(
     methods: Methods, dataset: Dataset, *, networks: Sequence[Predictor] = (), images: int = IMAGES
 ) -> dict[str, Any]:
-    """Measure every method on the same test images, a number of them stratified by class.
+    """Measure every method on the same test images, 10 or more, stratified by class.
 
     All are fitted on the ``holdout`` split, left half given; ``networks``, which the floor is found
     with, differ in their seed alone. ``labels``: how often classifiers tell them from true images,
     from left halves beside black, and from those when trained for them; ``methods``: title and row
-    of each; ``real``: the set measures of true halves. Raises ValueError for fewer than 10 images.
+    of each; ``real``: the set measures of true halves.
     """
     (classifier, record), (of_halves, half_record) = load_classifier(), load_classifier(half=True)
     data = Evaluation(dataset, classifier, images)
@@ -190,10 +189,7 @@ def unsettled(left: Tensor, train_left: Tensor, train_right: Tensor) -> np.ndarr
 
 @torch.inference_mode()
 def examples(methods: Methods, test: Images) -> dict[str, Any]:
-    """Return the first test image of each class, each method's ``point`` prediction and its draws.
-
-    Ten halves a text, as :func:`runs.record.encode` makes it.
-    """
+    """Return, encoded, the first image of each class, and each method's ``point`` and draws."""
     positions = first_of_each_class(test.labels.numpy(), 1)[:, 0]
     left, right = test.select(positions).halves()
     samplers = {name: each.sample for name, each in methods.items() if hasattr(each, "sample")}

@@ -54,7 +54,6 @@ def analyse_networks(
     Of so many test ``images`` and of networks in ``NETWORKS``, trained if need be. The mean of an
     ``ensemble`` of so many, of the variants in ``ENSEMBLE`` and seeds 0, 1, ..., is one more
     method; as many, at most ``SEEDS``, of each variant in ``BEYOND["ensemble"]`` are compared.
-    Raises ValueError if a name or a number is not allowed.
     """
     if ensemble < 0 or ensemble == 1:
         raise ValueError(f"ensemble is {ensemble}, allowed: 0 (none) or 2 and more")
@@ -120,10 +119,7 @@ def networks_analysis(
 
 
 def ensembles(groups: Mapping[str, Sequence[Run]], splits: Splits) -> list[dict[str, Any]]:
-    """Return what the mean of each of :func:`networks_analysis`'s groups gains.
-
-    Its ``title``, ``run_ids``, and :func:`ensemble_floor` of ``validation`` and ``test`` images.
-    """
+    """Return each group's title, run ids, and ensemble floors of validation and test images."""
     parts = {"validation": splits.validation.halves(), "test": splits.test.halves()}
     found = []
     for title, runs in groups.items():
@@ -151,10 +147,9 @@ def likelihood(model: CVAECompleter, test: Images, images: int) -> dict[str, Any
 def temperature_effect(model: ResidualFlowCompleter, splits: Splits, images: int) -> dict[str, Any]:
     """Measure the residual flow's draws with temperature and stretch at 1 and as the model has it.
 
-    What they are for is told in :mod:`models.residual_flow`; they were chosen by this, on
-    validation images. So many, at most half of them, are completed once, for the Frechet distance
-    from as many others; the first ``COVERED`` of them ``DRAWS`` times, for CRPS and ``coverage``,
-    the share of unsettled pixels in their intervals. All ``rows`` start at the same noise.
+    The latter were chosen by this, on validation images. So many, at most half of them, are
+    completed once, for the Frechet distance from as many others; the first ``COVERED`` of them
+    ``DRAWS`` times, for CRPS and ``coverage`` of unsettled pixels. All start at the same noise.
     """
     validation, (classifier, _) = splits.validation, load_classifier()
     images = min(images, len(validation) // 2)

@@ -83,6 +83,5 @@ def baselines_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
         pictures[name] = encode(baseline.predict(left))
     methods["network"] = {"title": "autoencoder", **run.metrics}
     pictures["network"] = encode(run.model().predict(left))
-    examples = {"positions": positions.tolist(), "completions": pictures}
-    compared = {"methods": methods, "differences": differences, "examples": examples}
-    return {"run_id": run.run_id, **compared}
+    values = {"run_id": run.run_id, "methods": methods, "differences": differences}
+    return values | {"examples": {"positions": positions.tolist(), "completions": pictures}}

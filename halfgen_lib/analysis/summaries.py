@@ -178,7 +178,7 @@ def table_rows(summaries: Summaries) -> list[dict[str, str]]:
 
 def origin_rows(records: Iterable[Record]) -> list[dict[str, str]]:
     """Return where and when the records were made: one row a device and library."""
-    groups: dict[tuple[str, str], list[Record]] = {}
+    commit, groups = attrgetter("origin.git_commit"), {}
     for record in sorted(records, key=attrgetter("origin.finished")):
         key = record.origin.device, record.origin.versions.get("torch", "unknown")
         groups.setdefault(key, []).append(record)
@@ -189,14 +189,10 @@ def origin_rows(records: Iterable[Record]) -> list[dict[str, str]]:
             "runs": str(len(own)),
             "hours": f"{sum(record.seconds for record in own) / 3600:.1f}",
             "dates": _first_to_last(record.origin.finished[:10] for record in own),
-            "commits": _first_to_last(_short(record.origin.git_commit) for record in own),
+            "commits": _first_to_last(c[:8] + "+" * ("+" in c) for c in map(commit, own)),
         }
         for (device, torch), own in sorted(groups.items())
     ]
-
-
-def _short(commit: str) -> str:
-    return commit[:8] + ("+" if "+" in commit else "")
 
 
 def _first_to_last(texts: Iterable[str]) -> str:

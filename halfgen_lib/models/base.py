@@ -14,12 +14,7 @@ Criterion = Callable[[Tensor, Tensor], Tensor]  # completed and true right halve
 
 
 def check_left(left: Tensor) -> None:
-    """Refuse anything but a batch of left halves, (N, 1, 28, 14) of floating point in [0, 1].
-
-    Raises:
-        TypeError: if it is no tensor or not of a floating-point type.
-        ValueError: if its shape or a value is not allowed.
-    """
+    """Raise a TypeError or a ValueError for all but (N, 1, 28, 14) floating-point in [0, 1]."""
     if not isinstance(left, Tensor):
         raise TypeError(f"left is a {type(left).__name__}; a float tensor (N, 1, 28, 14) is needed")
     if not left.is_floating_point():

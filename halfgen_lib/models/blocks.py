@@ -5,7 +5,7 @@ networks", 2016; Perez et al., "FiLM", 2018, for the modulation by a vector.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -24,27 +24,21 @@ Width = Annotated[int, Field(ge=GROUPS, le=1024, multiple_of=GROUPS)]
 Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=4)]
 Blocks = Annotated[int, Field(ge=1, le=8)]
 Patch = Annotated[
-    Literal[1, 2],
-    Field(description="the network's pixels have so many of the picture's a side"),
+    Literal[1, 2], Field(description="the network's pixels have so many of the picture's a side")
 ]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Norm = Literal["group", "batch"]
 # A group's normalisation is each image's own and takes its brightness and contrast away; a batch's
 # leaves them.
-NORMS: dict[Norm, Callable[[int], nn.Module]] = {
-    "group": partial(nn.GroupNorm, GROUPS),
-    "batch": nn.BatchNorm2d,
-}
+NORMS = {"group": partial(nn.GroupNorm, GROUPS), "batch": nn.BatchNorm2d}
+conv3x3 = partial(nn.Conv2d, kernel_size=3, padding=1)
 
 
 class ResidualBlock(nn.Module):
     """Add two 3x3 convolutions of the normalised input to the input.
 
-    Args:
-        inputs, outputs: channels.
-        dropout: share of channels' numbers that are set to zero between the convolutions.
-        embedding: length of a vector that scales and shifts the channels there; 0: none.
-        norm: a name in ``NORMS``.
+    Between them a share ``dropout`` of the numbers is set to zero, and a vector of the length
+    ``embedding``, if that is not 0, scales and shifts the channels.
     """
 
     def __init__(
@@ -56,14 +50,10 @@ class ResidualBlock(nn.Module):
         norm: Norm = "group",
     ):
         super().__init__()
-        self.before = nn.Sequential(
-            NORMS[norm](inputs), nn.SiLU(), nn.Conv2d(inputs, outputs, 3, padding=1)
-        )
+        self.before = nn.Sequential(NORMS[norm](inputs), nn.SiLU(), conv3x3(inputs, outputs))
         self.norm = NORMS[norm](outputs)
         self.modulation = nn.Linear(embedding, 2 * outputs) if embedding else None
-        self.after = nn.Sequential(
-            nn.SiLU(), nn.Dropout(dropout), nn.Conv2d(outputs, outputs, 3, padding=1)
-        )
+        self.after = nn.Sequential(nn.SiLU(), nn.Dropout(dropout), conv3x3(outputs, outputs))
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor, embedded: Tensor | None = None) -> Tensor:
@@ -94,17 +84,11 @@ class Attention(nn.Module):
 class UNet(nn.Module):
     """Halve the picture level by level, and build it up again with a skip from each level.
 
-    Two channels of coordinates are added to the input: where a pixel lies matters here.
-
-    Args:
-        inputs: channels of (28, 14) maps.
-        widths: channels of each level; every level but the first has half the height and width.
-        patch: the picture is cut into squares of so many pixels a side, whose pixels become
-            channels; all work is done at this lower resolution.
-        dropout: as in :class:`ResidualBlock`.
-        embedding: length of the vector that modulates every block; 0: none.
-        blocks: residual blocks of a level, on the way down and on the way up.
-        norm: of every block, a name in ``NORMS``.
+    Two channels of coordinates are added to the input: where a pixel lies matters here. The picture
+    is cut into squares of ``patch`` pixels a side, whose pixels become channels; all work is done
+    at this lower resolution. ``widths`` are the channels of each level, of which every one but the
+    first has half the height and width; each has so many ``blocks`` on the way down and on the way
+    up, with ``dropout``, ``embedding`` and ``norm`` as :class:`ResidualBlock` has them.
     """
 
     def __init__(
@@ -122,25 +106,21 @@ class UNet(nn.Module):
         place = torch.stack(torch.meshgrid(*axes, indexing="ij"))
         self.register_buffer("place", place, persistent=False)
         self.cut = nn.PixelUnshuffle(patch)
-        self.first = nn.Conv2d(inputs * patch**2 + 2, widths[0], 3, padding=1)
+        self.first = conv3x3(inputs * patch**2 + 2, widths[0])
+        options = dropout, embedding, norm
 
         def level(start: int, end: int) -> nn.ModuleList:
             channels = (start, *[end] * blocks)
-            return nn.ModuleList(
-                ResidualBlock(a, b, dropout, embedding, norm) for a, b in pairwise(channels)
-            )
+            return nn.ModuleList(ResidualBlock(a, b, *options) for a, b in pairwise(channels))
 
         self.down = nn.ModuleList(level(a, b) for a, b in pairwise((widths[0], *widths)))
-        self.halve = nn.ModuleList(nn.Conv2d(w, w, 3, 2, padding=1) for w in widths[:-1])
+        self.halve = nn.ModuleList(conv3x3(w, w, stride=2) for w in widths[:-1])
         self.attention = Attention(widths[-1], norm)
-        self.middle = ResidualBlock(widths[-1], widths[-1], dropout, embedding, norm)
+        self.middle = ResidualBlock(widths[-1], widths[-1], *options)
         below = (*widths[1:], widths[-1])
         self.up = nn.ModuleList(level(a + b, b) for a, b in zip(below, widths, strict=True))
         self.last = nn.Sequential(
-            NORMS[norm](widths[0]),
-            nn.SiLU(),
-            nn.Conv2d(widths[0], patch**2, 3, padding=1),
-            nn.PixelShuffle(patch),
+            NORMS[norm](widths[0]), nn.SiLU(), conv3x3(widths[0], patch**2), nn.PixelShuffle(patch)
         )
         self.to(memory_format=torch.channels_last)  # faster, on a CPU too
 
@@ -164,23 +144,13 @@ class UNet(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Halve the picture level by level and give one vector.
-
-    Args:
-        inputs: channels of (28, 14) maps.
-        widths: channels of each level, as in :class:`UNet`.
-        outputs: length of the vector.
-        patch: as in :class:`UNet`.
-    """
+    """Halve the picture level by level, as :class:`UNet` does, and give one vector."""
 
     def __init__(self, inputs: int, widths: Sequence[int], outputs: int, patch: int = 1):
         super().__init__()
-        layers: list[nn.Module] = [
-            nn.PixelUnshuffle(patch),
-            nn.Conv2d(inputs * patch**2, widths[0], 3, padding=1),
-        ]
+        layers: list[nn.Module] = [nn.PixelUnshuffle(patch), conv3x3(inputs * patch**2, widths[0])]
         for number, (a, b) in enumerate(pairwise((widths[0], *widths))):
-            layers += [nn.Conv2d(a, a, 3, 2, padding=1)] if number else []
+            layers += [conv3x3(a, a, stride=2)] if number else []
             layers.append(ResidualBlock(a, b))
         scale = patch * 2 ** (len(widths) - 1)
         pixels = math.prod(math.ceil(size / scale) for size in HALF_SHAPE[1:])

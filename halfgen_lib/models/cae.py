@@ -46,11 +46,7 @@ class CAESettings(Settings):
 def encoder_shapes(
     config: CAESettings, size: Size = HALF_SHAPE[1:]
 ) -> tuple[list[Size], list[Pads]]:
-    """Return the (height, width) before each convolution and after the last, and the paddings.
-
-    Raises:
-        ValueError: if a convolution would have no output.
-    """
+    """Return the (height, width) before each convolution and after the last, and the paddings."""
     sizes, pads, strides = [size], [], (config.stride, config.stride)
     for layer in range(len(config.features)):
         rows = columns = (config.padding[layer],) * 2
@@ -73,11 +69,7 @@ class ConvAutoencoder(Completer):
 
     LeakyReLU follows every convolutional and fully connected layer but two: the latent code is
     linear, and the last layer ends in a sigmoid, which keeps the output in [0, 1]. Batch
-    normalisation stands where the seed has it: between convolutions.
-
-    Args:
-        config: the hyperparameters.
-        shape: channels, height and width of a half.
+    normalisation stands where the seed has it: between convolutions. ``shape`` is a half's.
     """
 
     Settings = CAESettings

@@ -78,15 +78,9 @@ class CVAECompleter(Sampler):
         """Return log p(y | x) of true right halves: a lower bound that rises with ``n``.
 
         log (1/n) sum_k p(y | x, z_k) p(z_k | x) / q(z_k | x, y), z_k drawn from q (Burda, Grosse
-        and Salakhutdinov, "Importance weighted autoencoders", 2016).
-
-        Args:
-            left, right: (N, 1, 28, 14) in [0, 1], N >= 1, few enough for one batch.
-            n: codes drawn for each.
-            generator: on the CPU.
-
-        Returns:
-            (N,) in nats an image (its right half's 392 pixels).
+        and Salakhutdinov, "Importance weighted autoencoders", 2016): (N,) in nats an image (its
+        right half's 392 pixels) for halves (N, 1, 28, 14) in [0, 1], N >= 1, few enough for one
+        batch; the generator is on the CPU.
         """
         with self.evaluating() as weight:
             left, right = (half.to(weight.device, weight.dtype) for half in (left, right))
@@ -110,9 +104,8 @@ class CVAECompleter(Sampler):
 
     def _log_likelihood(self, left: Tensor, code: Tensor, right: Tensor) -> Tensor:
         """Return log p(y | x, z) of each image, summed over its pixels: (B,)."""
-        sigma = self.log_sigma.exp()
-        pixels = torch.distributions.Normal(self._generate(left, code), sigma).log_prob(right)
-        return pixels.flatten(1).sum(1)
+        pixels = torch.distributions.Normal(self._generate(left, code), self.log_sigma.exp())
+        return pixels.log_prob(right).flatten(1).sum(1)
 
 
 def _normal(parameters: Tensor) -> torch.distributions.Normal:

@@ -51,29 +51,19 @@ class FlowCompleter(Sampler):
     def __init__(self, config: FlowSettings | None = None):
         super().__init__()
         self.config = config = config or FlowSettings()
-        self.embed = nn.Sequential(
-            nn.Linear(config.embedding, config.embedding),
-            nn.SiLU(),
-            nn.Linear(config.embedding, config.embedding),
-        )
-        size = config.widths, config.patch, config.dropout, config.embedding
-        self.network = UNet(self.inputs, *size, config.blocks)
+        length, size = config.embedding, (config.widths, config.patch, config.dropout)
+        self.embed = nn.Sequential(nn.Linear(length, length), nn.SiLU(), nn.Linear(length, length))
+        self.network = UNet(self.inputs, *size, length, config.blocks)
 
     def velocity(self, x: Tensor, time: Tensor, known: Tensor) -> Tensor:
         """Return v(x, t, left): (B, 1, 28, 14).
 
-        Everything here is in the pose of :class:`unet.UNetCompleter`: the right half's mirror
-        image lies on the left half.
-
-        Args:
-            x: (B, 1, 28, 14), a place on the way.
-            time: (B,) in [0, 1].
-            known: (B, C, 28, 14) about in [-1, 1], what the left half tells.
+        ``x`` (B, 1, 28, 14) is a place on the way, ``time`` (B,) in [0, 1], and ``known``
+        (B, C, 28, 14), about in [-1, 1], what the left half tells. All are in the pose of
+        :class:`unet.UNetCompleter`: the right half's mirror image lies on the left half.
         """
-        frequencies = torch.exp(
-            torch.linspace(0, math.log(1000), self.config.embedding // 2, device=x.device)
-        )
-        angles = time[:, None] * frequencies
+        exponents = torch.linspace(0, math.log(1000), self.config.embedding // 2, device=x.device)
+        angles = time[:, None] * exponents.exp()
         embedded = self.embed(torch.cat((angles.sin(), angles.cos()), dim=1))
         return self.network(torch.cat((x, known), dim=1), embedded)
 

@@ -49,8 +49,7 @@ class GANCompleter(Sampler):
         for a, b in zip((1, *config.judge_widths), config.judge_widths, strict=False):
             layers += [spectral_norm(nn.Conv2d(a, b, 4, 2, padding=1)), nn.LeakyReLU(0.2)]
         last = nn.Conv2d(config.judge_widths[-1], 1, 3, padding=1, bias=False)
-        layers.append(spectral_norm(last))
-        self.judge = nn.Sequential(*layers)
+        self.judge = nn.Sequential(*layers, spectral_norm(last))
 
     def loss(self, left: Tensor, right: Tensor, criterion: Criterion) -> Tensor:
         """Return the sum of the generator's and the discriminator's losses.
@@ -86,12 +85,8 @@ class GANCompleter(Sampler):
 def l1_and_spread(first: Tensor, second: Tensor, right: Tensor) -> Tensor:
     """Return mean |y - (a + b) / 2| - beta gamma (|a - m| + |b - m|), m the mean of a and b.
 
-    For P = 2 draws, beta = sqrt(2 / (pi P (P + 1))) and gamma = sqrt(pi / (2 P (P - 1))): if the
-    truth is Gaussian, the minimum lies at draws with its mean and its standard deviation.
-
-    Args:
-        first, second: two draws for the same left halves, (B, 1, 28, 14).
-        right: the true right halves.
+    For P = 2 draws (B, 1, 28, 14), beta = sqrt(2 / (pi P (P + 1))) and gamma = sqrt(pi / (2 P
+    (P - 1))): if y is Gaussian, the minimum lies at draws with its mean and standard deviation.
     """
     beta, gamma = math.sqrt(1 / (3 * math.pi)), math.sqrt(math.pi / 4)
     distance = F.l1_loss((first + second) / 2, right)

@@ -29,8 +29,7 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 class PaddedConv2d(nn.Conv2d):
     """A convolution of images of one ``size``, padded as ``pads`` tells.
 
-    PyTorch's own ``padding`` is what both sides have; what is needed below and on the right
-    besides is ``extra``.
+    ``padding`` is what both sides have, ``extra`` what is needed below and on the right besides.
     """
 
     def __init__(
@@ -50,9 +49,8 @@ class PaddedConvTranspose2d(nn.ConvTranspose2d):
     """The mirror image of a convolution: what that one adds to the images is cut off here."""
 
     def __init__(self, mirrored: PaddedConv2d):
-        channels = mirrored.out_channels, mirrored.in_channels
         shape = mirrored.kernel_size, mirrored.stride, mirrored.padding
-        super().__init__(*channels, *shape)
+        super().__init__(mirrored.out_channels, mirrored.in_channels, *shape)
         self.size, self.extra = mirrored.size, mirrored.extra
 
     def forward(self, x: Tensor) -> Tensor:

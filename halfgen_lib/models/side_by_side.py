@@ -47,10 +47,8 @@ class SideBySide(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """Return what the layers make of ``x``, (N, ...)."""
         n, laid = len(x) // gcd(len(x), STRIPS), False
-        hooked = any(
-            layer._forward_pre_hooks or layer._forward_hooks or layer._backward_hooks
-            for layer in self
-        )
+        hooks = ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks")
+        hooked = any(getattr(layer, name) for layer in self for name in hooks)
         if x.device.type != "cpu" or n < 2 or hooked:
             return super().forward(x)
         for layer in self:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .. import settings
 from .base import HALF_SHAPE, Completer
-from .blocks import NORMS, Blocks, Norm, Patch, ResidualBlock, Share, UNet, Widths
+from .blocks import NORMS, Blocks, Norm, Patch, ResidualBlock, Share, UNet, Widths, conv3x3
 
 Skips = Literal["concatenated", "added"]
 VECTOR = 256  # numbers that stand for the whole picture
@@ -39,10 +39,7 @@ class AdditiveUNet(nn.Module):
 
     A sum keeps a level's width, where a concatenation makes its first convolution several times
     as dear; and from the picture to the output there is a path of sums, as in a residual network
-    (He et al. 2016). ``blocks.UNet`` is the network with concatenated skips.
-
-    Args:
-        widths, patch, dropout, blocks, norm: as in ``blocks.UNet``.
+    (He et al. 2016). ``blocks.UNet``, which tells the options, is the one of concatenated skips.
     """
 
     def __init__(self, widths: Sequence[int], patch: int, dropout: float, blocks: int, norm: Norm):
@@ -56,12 +53,10 @@ class AdditiveUNet(nn.Module):
             return NORMS[norm](width), nn.SiLU()
 
         steps = list(pairwise(widths))
-        self.first = nn.Sequential(
-            nn.PixelUnshuffle(patch), nn.Conv2d(patch**2, widths[0], 3, padding=1)
-        )
+        self.first = nn.Sequential(nn.PixelUnshuffle(patch), conv3x3(patch**2, widths[0]))
         self.down = nn.ModuleList(level(width) for width in widths)
         self.halve = nn.ModuleList(
-            nn.Sequential(*activated(a), nn.Conv2d(a, b, 3, 2, padding=1)) for a, b in steps
+            nn.Sequential(*activated(a), conv3x3(a, b, stride=2)) for a, b in steps
         )
         scale = patch * 2 ** len(steps)
         lowest = (widths[-1], *(math.ceil(size / scale) for size in HALF_SHAPE[1:]))
@@ -77,9 +72,7 @@ class AdditiveUNet(nn.Module):
         self.skip = nn.ModuleList(nn.Conv2d(a, a, 1) for a, _ in steps)
         self.up = nn.ModuleList(level(width) for width in widths)
         self.last = nn.Sequential(
-            *activated(widths[0]),
-            nn.Conv2d(widths[0], patch**2, 3, padding=1),
-            nn.PixelShuffle(patch),
+            *activated(widths[0]), conv3x3(widths[0], patch**2), nn.PixelShuffle(patch)
         )
         self.to(memory_format=torch.channels_last)  # faster, on a CPU too
 
