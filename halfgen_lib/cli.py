@@ -82,6 +82,9 @@ def _setting(name: str) -> Option:
 
 
 DATA = option("--data", choices=get_args(Data), default="full")
+COUNT = {"type": int, "default": 0}
+NAMES = {"type": lambda text: text.split(",") if text else [], "default": "", "metavar": "A,B"}
+OURS = "the networks beyond the seed instead (trains them if need be), or these of them"
 
 
 @command(option("--folder", help="look for the four files here and nowhere else"))
@@ -115,34 +118,24 @@ def train(**given: Any) -> None:
 
 @command(
     option("--of", default="study", help="study: of the seed's network (default); beyond: of ours"),
-    option("--variants", default="", metavar="A,B", help="these variants; all by default"),
-    option("--factors", default="", metavar="A,B", help="the variants of these factors"),
+    option("--variants", help="these variants; all by default", **NAMES),
+    option("--factors", help="the variants of these factors", **NAMES),
     option("--seeds", type=int, default=3, help="runs of each variant (3)"),
     DATA,
     option("--stale", action="store_true", help="repeat what another revision of a model has made"),
     option("--keep-weights", action="store_true", help="do not delete the networks"),
-    option("--workers", type=int, default=0, help="train in this many processes of this machine"),
+    option("--workers", **COUNT, help="train in this many processes of this machine"),
     option("--scheduler", default="", metavar="ADDRESS", help="use this Dask cluster"),
     option("--resource", default="", help="what a Dask worker must declare: GPU, say"),
 )
-def study(
-    of: str,
-    variants: str,
-    factors: str,
-    seeds: int,
-    data: str,
-    stale: bool,
-    scheduler: str,
-    resource: str,
-    **here: Any,
-) -> None:
+def study(of: str, data: str, stale: bool, scheduler: str, resource: str, **given: Any) -> None:
     """Train variants x seeds and publish the results."""
     from .studies import study, workers
 
+    here = {name: given.pop(name) for name in ("workers", "keep_weights")}
     if scheduler and here["workers"]:
         raise ValueError("--workers are of this machine, --scheduler is of a cluster: give one")
-    names = (text.split(",") if text else [] for text in (variants, factors))
-    configs = study.plan(*names, seeds, data, of)
+    configs = study.plan(**given, data=data, study=of)
     train = partial(workers.train_here, **here)
     if scheduler:
         train = partial(workers.train_on_cluster, scheduler=scheduler, resource=resource)
@@ -165,16 +158,8 @@ def classifier(half: bool) -> None:
 
 @command(
     DATA,
-    option(
-        "--beyond",
-        nargs="?",
-        const="all",
-        metavar="A,B",
-        help="the networks beyond the seed instead (trains them if need be), or these of them",
-    ),
-    option(
-        "--ensemble", type=int, default=0, metavar="N", help="with --beyond: average N wide U-Nets"
-    ),
+    option("--beyond", nargs="?", const="all", metavar="A,B", help=OURS),
+    option("--ensemble", **COUNT, metavar="N", help="with --beyond: average N wide U-Nets"),
 )
 def analyse(data: str, beyond: str | None, ensemble: int) -> None:
     """Publish baselines, erratum and audits (trains three runs if need be)."""
@@ -183,9 +168,8 @@ def analyse(data: str, beyond: str | None, ensemble: int) -> None:
     if beyond:
         names = [*networks.NETWORKS] if beyond == "all" else beyond.split(",")
         print(networks.analyse_networks(data, names, ensemble=ensemble))
-        return
-    for path in published.analyse(data):
-        print(path)
+    else:
+        print(*published.analyse(data), sep="\n")
 
 
 @command(
@@ -206,7 +190,7 @@ def publish(run_id: str, name: str) -> None:
     option("--given", choices=get_args(Given), default="left", help="the half that is known"),
     option("--model", default="cae", help="a published network, or a run's id (cae)"),
     option("-n", type=int, default=1, help="completions to draw (1)"),
-    option("--seed", type=int, default=0, help="of the draws (0)"),
+    option("--seed", **COUNT, help="of the draws (0)"),
     option("--scale", type=int, default=8, help="edge of a pixel in the output (8)"),
     option("--force", action="store_true", help="replace the output if it is there"),
 )

@@ -35,6 +35,10 @@ TRAIN_IMAGES = {
 _NOT_IDENTITY = {"variant", "device"}
 
 
+def _field(default: Any, description: str, **limits: Any) -> Any:
+    return Field(default, description=description, **limits)
+
+
 class RunConfig(Settings):
     """All that decides what a run computes; the defaults are the seed's text.
 
@@ -53,54 +57,41 @@ class RunConfig(Settings):
         {"schedule", "momentum", "shift", "ema", "keep", "precision", "compile"}
     )
 
-    model: ModelName = Field("cae", description="network: a name in halfgen_lib.models.MODELS")
-    variant: VariantName = Field(
-        "default", description="starting point: a name in variants.VARIANTS"
+    model: ModelName = _field("cae", "network: a name in halfgen_lib.models.MODELS")
+    variant: VariantName = _field("default", "starting point: a name in variants.VARIANTS")
+    model_settings: dict[str, Any] = _field({}, "settings of the network to change")
+    data: Data = _field("full", "Fashion-MNIST, or a small sample of it for trying out")
+    split: Split = _field("holdout", "holdout keeps 10,000 to validate")
+    given: Given = _field("left", "the half that is known")
+    train_size: int = _field(
+        0, "training images to use, a stratified subset; 0: all", ge=0, le=60_000
     )
-    model_settings: dict[str, Any] = Field({}, description="settings of the network to change")
-    data: Data = Field("full", description="Fashion-MNIST, or a small sample of it for trying out")
-    split: Split = Field("holdout", description="holdout keeps 10,000 to validate")
-    given: Given = Field("left", description="the half that is known")
-    train_size: int = Field(
-        0, ge=0, le=60_000, description="training images to use, a stratified subset; 0: all"
+    flip: bool = _field(False, "mirror training images left-right at random")
+    shift: int = _field(0, "move training images by up to so many pixels at random", ge=0, le=8)
+    epochs: int = _field(20, "passes over the training set", ge=1, le=10_000)
+    batch_size: int = _field(512, "images a gradient step", ge=2, le=60_000)
+    loss: Literal["mse", "l1", "huber", "bce", "mse_ssim"] = _field(
+        "mse", "what training minimises"
     )
-    flip: bool = Field(False, description="mirror training images left-right at random")
-    shift: int = Field(
-        0, ge=0, le=8, description="move training images by up to so many pixels at random"
+    optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = _field(
+        "adam", "the rule of the gradient step"
     )
-    epochs: int = Field(20, ge=1, le=10_000, description="passes over the training set")
-    batch_size: int = Field(512, ge=2, le=60_000, description="images a gradient step")
-    loss: Literal["mse", "l1", "huber", "bce", "mse_ssim"] = Field(
-        "mse", description="what training minimises"
+    learning_rate: float = _field(1e-3, "initial step size", gt=0, le=10)
+    momentum: float = _field(0.9, "of SGD; Adam's first beta", ge=0, lt=1)
+    weight_decay: float = _field(0.0, "L2 penalty", ge=0, le=1)
+    schedule: Literal["plateau", "one_cycle"] = _field("plateau", "how the learning rate moves")
+    plateau_epochs: int = _field(
+        2, "epochs without progress after which the learning rate falls", ge=1, le=10_000
     )
-    optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = Field(
-        "adam", description="the rule of the gradient step"
+    plateau_factor: float = _field(0.5, "the factor by which it falls", gt=0, lt=1)
+    ema: float = _field(0.0, "decay of the weights' moving average; 0: none", ge=0, lt=1)
+    keep: Literal["best", "last"] = _field("best", "the epoch whose weights are kept")
+    precision: Literal["float32", "bfloat16"] = _field("float32", "of the arithmetic in training")
+    compile: bool = _field(False, "compile the training step")
+    seed: int = _field(
+        0, "of the initial weights and of the order of the batches", ge=0, le=2**31 - 1
     )
-    learning_rate: float = Field(1e-3, gt=0, le=10, description="initial step size")
-    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD; Adam's first beta")
-    weight_decay: float = Field(0.0, ge=0, le=1, description="L2 penalty")
-    schedule: Literal["plateau", "one_cycle"] = Field(
-        "plateau", description="how the learning rate moves"
-    )
-    plateau_epochs: int = Field(
-        2,
-        ge=1,
-        le=10_000,
-        description="epochs without progress after which the learning rate falls",
-    )
-    plateau_factor: float = Field(0.5, gt=0, lt=1, description="the factor by which it falls")
-    ema: float = Field(0.0, ge=0, lt=1, description="decay of the weights' moving average; 0: none")
-    keep: Literal["best", "last"] = Field("best", description="the epoch whose weights are kept")
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of the arithmetic in training"
-    )
-    compile: bool = Field(False, description="compile the training step")
-    seed: int = Field(
-        0, ge=0, le=2**31 - 1, description="of the initial weights and of the order of the batches"
-    )
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        "auto", description="auto: a GPU where there is one"
-    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = _field("auto", "auto: a GPU where there is one")
 
     @model_validator(mode="after")
     def _settings_fit_together(self) -> Self:
@@ -174,12 +165,11 @@ class DataParameters(Settings):
 class RunParameters(Settings):
     """Of a notebook that shows a finished run."""
 
-    run_id: str = Field("current", description="a folder in runs/; current: the last one trained")
+    run_id: str = _field("current", "a folder in runs/; current: the last one trained")
 
 
 def _results(default: str) -> Any:
-    file = "a file in report/results, without .json"
-    return Field(default, pattern=r"^[\w.-]+$", description=file)
+    return _field(default, "a file in report/results, without .json", pattern=r"^[\w.-]+$")
 
 
 class StudyParameters(Settings):

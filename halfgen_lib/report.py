@@ -31,18 +31,13 @@ class PipelineError(RuntimeError):
     """A step of the pipeline failed; nothing after it was done."""
 
 
-# ---- one step
-
-
 def run_notebook(source: Path, target: Path, arguments: list[str]) -> None:
     """Run a notebook with papermill, show what it prints, and put the result at ``target``.
 
     It takes its place only when every cell has run: papermill itself would leave a half-run
     notebook there whose metadata says "completed", or an empty file. The notebook runs in its own
-    folder; ``arguments`` are papermill's, such as ``["-p", "epochs", "3"]``.
-
-    Raises:
-        PipelineError: if papermill fails; the message says what is left and where.
+    folder; ``arguments`` are papermill's, such as ``["-p", "epochs", "3"]``. Where it fails, a
+    PipelineError says what is left and where.
     """
     with _replacing(target) as unfinished:
         command = [sys.executable, "-m", "papermill", str(source), str(unfinished)]
@@ -52,15 +47,13 @@ def run_notebook(source: Path, target: Path, arguments: list[str]) -> None:
         result = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
         if result.returncode:
             sys.stderr.write(result.stderr)
-            code = f"papermill's exit code {result.returncode}"
-            raise PipelineError(f"{source.name} failed ({code})")
+            raise PipelineError(f"{source.name} failed (papermill's exit code {result.returncode})")
 
 
 def export(notebook: Path, kind: str, target: Path) -> None:
     """Render an executed notebook as ``"html"`` or ``"pdf"``.
 
-    Raises:
-        PipelineError: if the exporter refuses the notebook: a dangling reference, say.
+    One that the exporter refuses, for a dangling reference, say, is a PipelineError.
     """
     with _replacing(target) as unfinished:
         command = [sys.executable, "-m", "jupyter", "nbconvert", "--to", FORMATS[kind]]
@@ -97,9 +90,8 @@ def _replacing(target: Path) -> Iterator[Path]:
 def set_aside(target: Path) -> Path:
     """Move an earlier result from ``target`` to ``<stem>.earlier<suffix>``; return that path.
 
-    This is done before a step starts. However the step then ends, by kill -9 even, the earlier
-    result is not lost, and nothing made with other parameters or code lies where a reader expects
-    the new one.
+    However a step then ends, by kill -9 even, the earlier result is not lost, and nothing made
+    with other parameters or code lies where a reader expects the new one.
     """
     earlier = target.with_name(f"{target.stem}.earlier{target.suffix}")
     with contextlib.suppress(FileNotFoundError):
@@ -113,9 +105,6 @@ def _drop_if_cut_off(unfinished: Path) -> None:
         json.loads(unfinished.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         unfinished.unlink(missing_ok=True)
-
-
-# ---- what a result was made from
 
 
 def fingerprint(source: Path, arguments: list[str], inputs: Iterable[Path]) -> str:
@@ -163,58 +152,47 @@ def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-# ---- all steps
-
-
 def make_report(
     arguments: list[str], root: Path | None = None, build: Path | None = None
 ) -> list[Path]:
     """Run all notebooks and the report on one run; return the rendered files.
 
     What an earlier call has made and this one would make again is kept; the rest of it is set
-    aside, and stays so where a step fails.
-
-    Args:
-        arguments: papermill's, for the training notebook; the others show the run it chose.
-        root: the checkout; by default the one this package is in.
-        build: where results go; ``report/build`` if not given.
-
-    Raises:
-        PipelineError: if there is no checkout or a step fails.
+    aside, and stays so where a step fails, which is a PipelineError. The ``arguments`` are
+    papermill's, for the training notebook; the others show the run it chose. ``root`` is the
+    checkout, by default this package's; results go to ``build``, by default its ``report/build``.
     """
     root = root or project_root()
-    if not (root / "report" / "report.ipynb").is_file():
-        raise PipelineError(f"{root} holds no report/report.ipynb: run this in a checkout")
     build = build or root / "report" / "build"
-    paper = build / "report.ipynb"
+    text, paper = root / "report" / "report.ipynb", build / "report.ipynb"
+    if not text.is_file():
+        raise PipelineError(f"{root} holds no report/report.ipynb: run this in a checkout")
     notebooks = [root / "notebooks" / f"{name}.ipynb" for name in NOTEBOOKS]
-    steps = {source: build / "notebooks" / source.name for source in notebooks}
-    steps[root / "report" / "report.ipynb"] = paper
+    steps = {path: build / "notebooks" / path.name for path in notebooks} | {text: paper}
     documents = {kind: build / f"halfgen-report.{kind}" for kind in FORMATS}
     for target in (*steps.values(), *documents.values()):
         set_aside(target)  # all of it: what follows a step that fails is of an earlier call, too
     for number, (source, target) in enumerate(steps.items(), 1):
         start = time.perf_counter()
         print(f"[{number}/{len(steps)}] {source.relative_to(root)}", flush=True)
-        done = _step(source, target, arguments)
+        given = arguments if source.stem == TRAINING else data_arguments(source, arguments)
+        done = _step(source, target, given, _inputs())
         print(f"      {done} ({time.perf_counter() - start:.0f} s)", flush=True)
-    bibliography = shutil.copy(root / "report" / "references.bib", build)
+    bibliography = Path(shutil.copy(root / "report" / "references.bib", build))
     for kind, target in documents.items():
-        mark = fingerprint(paper, [kind], [Path(bibliography)])
-        if not take_back(target, mark):
-            export(paper, kind, target)
-            set_current(target, mark)
+        _step(paper, target, [kind], [bibliography])
     return list(documents.values())
 
 
-def _step(source: Path, target: Path, arguments: list[str]) -> str:
-    """Run a notebook unless its result would come out again; say which it was."""
-    is_training = source.stem == TRAINING
-    given = arguments if is_training else data_arguments(source, arguments)
-    mark = fingerprint(source, given, _inputs())
-    if not is_training and take_back(target, mark):  # 02 chooses the run: always
+def _step(source: Path, target: Path, arguments: list[str], inputs: list[Path]) -> str:
+    """Run or export a notebook unless the result would come out again; say which it was."""
+    mark = fingerprint(source, arguments, inputs)
+    if source.stem != TRAINING and take_back(target, mark):  # 02 chooses the run: always
         return "up to date"
-    run_notebook(source, target, given)
+    if target.suffix == source.suffix:
+        run_notebook(source, target, arguments)
+    else:
+        export(source, *arguments, target)
     set_current(target, mark)
     return "done"
 

@@ -68,14 +68,9 @@ def train_epoch(
 ) -> float:
     """Take one gradient step for each batch; return the mean loss over the images seen.
 
-    A batch's loss is taken before its step, so an epoch's mean is that of a moving network.
-
-    Args:
-        model: the network, set to training mode.
-        pairs: batches of left and right halves, (B, 1, 28, 14) each.
-        loss_function: the forward pass and its loss, from the two halves: ``model.loss``.
-        optimizer: of the model's weights.
-        after_step: moves what goes with each step: a schedule, an average of the weights.
+    A batch's loss is taken before its step, so an epoch's mean is that of a moving network. Of
+    ``pairs`` of left and right halves, (B, 1, 28, 14) each, ``loss_function`` is the forward pass
+    and its loss; ``after_step`` moves what goes with each step: a schedule, an average of weights.
     """
     model.train()
     total, seen = 0.0, 0
@@ -123,10 +118,8 @@ class Trainer:
     def _scheduler(self) -> ReduceLROnPlateau | OneCycleLR:
         config = self.config
         if config.schedule == "plateau":
-            patience = config.plateau_epochs - 1
-            return ReduceLROnPlateau(
-                self.optimizer, factor=config.plateau_factor, patience=patience
-            )
+            options = {"factor": config.plateau_factor, "patience": config.plateau_epochs - 1}
+            return ReduceLROnPlateau(self.optimizer, **options)
         steps = config.epochs * math.ceil(len(self.train) / config.batch_size)
         options = {"total_steps": steps, "cycle_momentum": False}
         return OneCycleLR(self.optimizer, config.learning_rate, **options)
@@ -184,12 +177,11 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Return all that the next epoch depends on."""
-        on_gpu = self.device.type == "cuda"
         return {
             "config_hash": self.config.hash(),
             "order": self.order.get_state(),
             "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state() if on_gpu else None,
+            "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
             **{name: part.state_dict() for name, part in self._parts.items()},
             **{"kept": self.kept, "history": self.history},
         }
@@ -229,11 +221,9 @@ def fit(
     its last whole epoch. The images are loaded if no ``dataset`` is given; run directories lie in
     ``runs_dir``, or where ``HALFGEN_RUNS`` says. Unless ``quiet``, each epoch prints a line.
 
-    Raises:
-        TrainingError: if a loss is not finite.
-        RunError: if the run directory is damaged or in use by another process.
-        DataError: if the images cannot be had.
-        ValueError: if there is no such device, or fewer training images than asked for.
+    Raises TrainingError for a loss that is not finite, RunError for a run directory that is damaged
+    or in use, DataError where the images cannot be had, and ValueError if there is no such device
+    or fewer training images than asked for.
     """
     say = (lambda *_: None) if quiet else partial(print, flush=True)
     run = Run((runs_dir or default_runs_dir()) / config.run_id)

@@ -7,31 +7,12 @@ its factors.
 
 from typing import Any
 
-_NETWORK: dict[str, Any] = {
-    "norm": "batch",
-    "skips": "added",
-    "widths": (32, 64, 128, 128),
-    "patch": 1,
-    "dropout": 0.0,
-}
-_UNET: dict[str, Any] = {
-    "model": "unet",
-    "model_settings": _NETWORK,
-    "epochs": 7,
-    "batch_size": 64,
-    "optimizer": "adamw",
-    "learning_rate": 2e-3,
-    "weight_decay": 0.02,
-    "schedule": "one_cycle",
-    "ema": 0.998,
-}
-_SAMPLER = _UNET | {
-    "model_settings": {},
-    "batch_size": 128,
-    "learning_rate": 1e-3,
-    "ema": 0.999,
-    "keep": "last",
-}
+_WIDTHS = (32, 64, 128, 128)
+_NETWORK = {"norm": "batch", "skips": "added", "widths": _WIDTHS, "patch": 1, "dropout": 0.0}
+_RECIPE = {"optimizer": "adamw", "weight_decay": 0.02, "schedule": "one_cycle"}
+_TRAINED = _RECIPE | {"epochs": 7, "batch_size": 64, "learning_rate": 2e-3, "ema": 0.998}
+_UNET = _TRAINED | {"model": "unet", "model_settings": _NETWORK}
+_SAMPLER = _RECIPE | {"batch_size": 128, "learning_rate": 1e-3, "ema": 0.999, "keep": "last"}
 
 
 def _unet(**settings: Any) -> dict[str, Any]:
@@ -59,10 +40,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "depth-4": {"model_settings": {"features": (32, 64, 128, 256)}},
     "features-16-32-64": {"model_settings": {"features": (16, 32, 64)}},
     "features-64-128-256": {"model_settings": {"features": (64, 128, 256)}},
-    "latent-16": {"model_settings": {"latent_dim": 16}},
-    "latent-32": {"model_settings": {"latent_dim": 32}},
-    "latent-128": {"model_settings": {"latent_dim": 128}},
-    "latent-256": {"model_settings": {"latent_dim": 256}},
+    **{f"latent-{n}": {"model_settings": {"latent_dim": n}} for n in (16, 32, 128, 256)},
     "lr-3e-4": {"learning_rate": 3e-4},
     "lr-3e-3": {"learning_rate": 3e-3},
     "lr-1e-2": {"learning_rate": 1e-2},
@@ -75,10 +53,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "loss-bce": {"loss": "bce"},
     "loss-mse-ssim": {"loss": "mse_ssim"},
     "flip": {"flip": True},
-    "train-1k": {"train_size": 1_000},
-    "train-3k": {"train_size": 3_000},
-    "train-10k": {"train_size": 10_000},
-    "train-30k": {"train_size": 30_000},
+    **{f"train-{n}k": {"train_size": 1_000 * n} for n in (1, 3, 10, 30)},
     "long": {"epochs": 60},
     "bfloat16": {"precision": "bfloat16"},
     # beyond the seed: networks of our own, each with its recipe, at a size that a CPU can train
@@ -99,9 +74,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "unet-medium-no-decay": _MEDIUM | {"weight_decay": 0.0},
     "unet-medium-no-average": _MEDIUM | {"ema": 0.0},
     "unet-medium-bfloat16": _MEDIUM | {"precision": "bfloat16"},
-    "unet-medium-2-epochs": _MEDIUM | {"epochs": 2},
-    "unet-medium-4-epochs": _MEDIUM | {"epochs": 4},
-    "unet-medium-14-epochs": _MEDIUM | {"epochs": 14},
+    **{f"unet-medium-{n}-epochs": _MEDIUM | {"epochs": n} for n in (2, 4, 14)},
     # the fewer images there are, the more often each is seen, and the fewer steps are taken
     "unet-medium-train-1k": _MEDIUM | {"train_size": 1_000, "epochs": 24},
     "unet-medium-train-3k": _MEDIUM | {"train_size": 3_000, "epochs": 24},

@@ -128,10 +128,8 @@ class Explorer:
             for title, half in zip(titles, walked, strict=True)
         )
         ends, middle = walked[[1, -1]], walked[1 + WALK // 2]
-        words = (
-            "Half-way, the walk differs from a cross-fade of its ends by an MSE of"
-            f" {mse_loss(middle, ends.mean(0)):.4f}; the ends differ by {mse_loss(*ends):.4f}."
-        )
+        words = "Half-way, the walk differs from a cross-fade of its ends by an MSE of"
+        words += f" {mse_loss(middle, ends.mean(0)):.4f}; the ends differ by {mse_loss(*ends):.4f}."
         yield page([[start, here, end], strip], [words])
 
     def mirroring(self, count: int, given: Side) -> list[tuple[str, float, float]]:
@@ -173,8 +171,7 @@ def page(rows: Iterable[Iterable[str]], words: Iterable[str]) -> str:
     """Return rows of tiles, and sentences under them."""
     style = "display:flex;flex-wrap:wrap;gap:4px"
     lines = [f'<div style="{style}">{"".join(row)}</div>' for row in rows]
-    lines += [f'<p style="margin:2px 0">{escape(sentence)}</p>' for sentence in words]
-    return "".join(lines)
+    return "".join(lines + [f'<p style="margin:2px 0">{escape(each)}</p>' for each in words])
 
 
 def tile(title: str, pixels: np.ndarray, alt: str) -> str:

@@ -194,6 +194,5 @@ def _dropdown(description: str, options: Sequence[Any], **value: Any) -> widgets
     return widgets.Dropdown(description=description, options=options, **look, **value)
 
 
-def _message(text: str) -> str:
-    """Return a message that a screen reader says at once."""
+def _message(text: str) -> str:  # a screen reader says it at once
     return f'<p role="alert">{escape(text)}</p>'

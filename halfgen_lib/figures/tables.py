@@ -182,8 +182,7 @@ def floor_rows(analysis: Analysis) -> list[Row]:
 
 def lowest_upper_bound(analysis: Analysis) -> float:
     """Return the lowest of the estimates of the floor that err upwards."""
-    found = _floor_estimates(analysis)
-    return min(value["mean"] for _, value, errs in found if errs == "too high")
+    return min(value["mean"] for _, value, errs in _floor_estimates(analysis) if errs == "too high")
 
 
 def _floor_estimates(analysis: Analysis) -> list[tuple[str, Mapping[str, float], str]]:
@@ -206,11 +205,9 @@ def ensemble_finding(analysis: Analysis) -> str:
         return ""
     title, values = (analysis["ensembles"][-1][key] for key in ("title", "test"))
     one, every, infinite = (values[key]["mean"] for key in ("one", "all", "infinite"))
-    return (
-        f"On all {values['one']['count']:,} test images {values['count']} U-Nets"
-        f" ({title}) err by {one:.5f}, their mean by {every:.5f}; that of infinitely many"
-        f" would by {infinite:.5f}."
-    )
+    networks = f"On all {values['one']['count']:,} test images {values['count']} U-Nets ({title})"
+    means = f"their mean by {every:.5f}; that of infinitely many would by {infinite:.5f}."
+    return f"{networks} err by {one:.5f}, {means}"
 
 
 def ensemble_rows(analysis: Analysis) -> list[Row]:
@@ -256,9 +253,9 @@ def inference_rows(bench: Analysis) -> list[Row]:
 
 def target_rows(bench: Analysis) -> list[Row]:
     """Return a row for each recipe: what the seconds to the seed's error were."""
-    target, missed = bench["target"], {True: "", False: " (missed)"}
-    rows = []
-    for title, own in ((title, target[name]) for name, title in RECIPES.items()):
+    target, missed, rows = bench["target"], {True: "", False: " (missed)"}, []
+    for name, title in RECIPES.items():
+        own = target[name]
         error = f"{own['val_mse']:.4f}{missed[own['reached']]}"
         rows.append((title, f"{own['seconds']:.1f}", str(own["epochs"]), error))
     fast = target["speedrun"]
@@ -283,11 +280,9 @@ def bench_finding(bench: Analysis, name: str) -> str:
     plain = seconds.pop("plain")
     times = [f"{plain / own:.2f} times as fast ({title})" for title, own in seconds.items()]
     reached = "a recipe missed the error, so no ratio is given"
-    if target["times_faster"]:
-        reached = (
-            f"the speedrun has the seed's error {target['times_faster']:.0f} times sooner than the"
-            " published recipe"
-        )
+    if ratio := target["times_faster"]:
+        sooner = f"{ratio:.0f} times sooner than the published recipe"
+        reached = f"the speedrun has the seed's error {sooner}"
     return (
         f"On {bench['machine']['device']} an epoch is {' and '.join(times)} as in the plain loop"
         f" (@tbl-{name}), and {reached} (@tbl-{name}-target, @tbl-{name}-parts). The time of an"
