@@ -6,15 +6,13 @@
 Each public name is imported when it is first used (PEP 562), so that the import alone is fast.
 """
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 _HOMES = {
     "RunConfig": "config",
-    "load": "data",
-    "split": "data",
-    "halves": "data",
-    "join": "data",
+    **dict.fromkeys(("load", "split", "halves", "join"), "data"),
     "build_model": "models",
     "fit": "training",
     "find_run": "runs",
@@ -23,10 +21,18 @@ _HOMES = {
 __all__ = list(_HOMES)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+def on_first_use(package: str, homes: dict[str, str]) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a package whose public names are imported from ``homes``."""
+
+    def find(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(import_module(f".{homes[name]}", package), name)
+
+    return find
+
+
+__getattr__ = on_first_use(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

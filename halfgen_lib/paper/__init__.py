@@ -5,9 +5,9 @@
 Each public name is imported when it is first used (PEP 562): a check of parameters stays light.
 """
 
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+
+from .. import on_first_use
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGES = "application/vnd.halfgen.pages+json"  # a gallery's, beside the figure that stands for it
@@ -20,9 +20,4 @@ _HOMES = {
     "show_table": "display",
 }
 __all__ = list(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+__getattr__ = on_first_use(__name__, _HOMES)
