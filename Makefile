@@ -43,7 +43,7 @@ lab: .venv/.installed  ## open JupyterLab on the notebooks
 
 clean:  ## remove what was made, but not the runs, the data and .venv
 	rm -rf report/build build *.egg-info .pytest_cache .ruff_cache
-	find halfgen_lib tests scripts -name __pycache__ -type d -exec rm -rf {} +
+	find halfgen_lib benchmarks tests scripts -name __pycache__ -type d -exec rm -rf {} +
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "halfgen needs Python 3.11 or later; this is " + sys.version)'
