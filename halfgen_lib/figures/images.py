@@ -179,7 +179,7 @@ def pairs_strip(truth: ndarray, completed: ndarray) -> ndarray:
 
 def architecture(model: Completer) -> Figure:
     """Draw a network's maps as boxes: height as the map, depth as the channels."""
-    figure, axes = canvas(2.6)
+    figure, axes = canvas(2.59)
     upright = {"va": "center", "fontsize": 7.5, "rotation": 90, "rotation_mode": "anchor"}
     x = 0.0
     for name, shape in stages(layer_table(model)):
@@ -194,6 +194,7 @@ def architecture(model: Completer) -> Figure:
         axes.text(middle, 19.5, name, ha="left", **upright)
         x += 3.2
     axes.set(xlim=(-1.5, x - 1.5), ylim=(-38, 44), aspect="auto")
+    axes.axhline(62, color="none", clip_on=False)  # room: the page's letters are wider than STIX's
     axes.set_axis_off()
     return figure
 
