@@ -83,7 +83,7 @@ def test_nothing_listens_or_calls_home(tmp_path, check):
 def test_lab_is_for_this_machine_and_its_token(tmp_path, check):
     """What `make lab` starts listens on loopback alone and answers nobody without the token."""
     recipe = re.search(r"^lab:.*\n\t(.*)", (ROOT / "Makefile").read_text(), re.M)[1]
-    words = recipe.replace("$(BIN)/jupyter", f"{sys.executable} -m jupyter").split()
+    words = [sys.executable, "-m", *recipe.removeprefix("$(BIN)/").split()]
     own = {
         "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
         "JUPYTER_RUNTIME_DIR": str(tmp_path / "r"),
