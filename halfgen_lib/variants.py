@@ -11,6 +11,11 @@ _WIDTHS = (32, 64, 128, 128)
 _NETWORK = {"norm": "batch", "skips": "added", "widths": _WIDTHS, "patch": 1, "dropout": 0.0}
 _RECIPE = {"optimizer": "adamw", "weight_decay": 0.02, "schedule": "one_cycle"}
 _TRAINED = _RECIPE | {"epochs": 7, "batch_size": 64, "learning_rate": 2e-3, "ema": 0.998}
+_PUBLIC_CODE = {
+    "model_settings": {"negative_slope": 1.0, "padding": (1, 0, 1)},
+    "weight_decay": 1e-5,
+    "split": "as_published",
+}
 _UNET = _TRAINED | {"model": "unet", "model_settings": _NETWORK}
 _SAMPLER = _RECIPE | {"batch_size": 128, "learning_rate": 1e-3, "ema": 0.999, "keep": "last"}
 
@@ -30,11 +35,8 @@ _WIDE = _unet(widths=(48, 96, 192, 192))
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
-    "as_published": {
-        "model_settings": {"negative_slope": 1.0, "padding": (1, 0, 1)},
-        "weight_decay": 1e-5,
-        "split": "as_published",
-    },
+    "as_published": _PUBLIC_CODE,
+    "as_published-long": _PUBLIC_CODE | {"epochs": 60},
     "slope-1": {"model_settings": {"negative_slope": 1.0}},
     "depth-2": {"model_settings": {"features": (32, 64)}},
     "depth-4": {"model_settings": {"features": (32, 64, 128, 256)}},
@@ -56,6 +58,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     **{f"train-{n}k": {"train_size": 1_000 * n} for n in (1, 3, 10, 30)},
     "long": {"epochs": 60},
     "bfloat16": {"precision": "bfloat16"},
+    "mlp": _RECIPE | {"model": "mlp", "epochs": 8, "batch_size": 128, "learning_rate": 1e-3},
     # beyond the seed: networks of our own, each with its recipe, at a size that a CPU can train
     "unet": _UNET,
     "unet-tiny": _unet(widths=(4, 8, 16, 16)),
@@ -99,7 +102,8 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "train_size": ("train-1k", "train-3k", "train-10k", "train-30k", "default"),
     "epochs": ("default", "long"),
     "precision": ("default", "bfloat16"),
-    "protocol": ("default", "as_published"),
+    "protocol": ("default", "as_published", "as_published-long"),
+    "convolution": ("default", "mlp"),
 }
 
 

@@ -16,6 +16,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # for the kernels and commands that tests s
 # the smallest useful network of each model
 SMALL = {
     "cae": {"features": [4, 8], "hidden_dim": 16, "latent_dim": 4},
+    "mlp": {"hidden_dims": [8, 8]},
     "unet": {"widths": [4, 8], "skips": "added", "norm": "batch"},
     "cvae": {"widths": [4, 8], "encoder_widths": [4, 8], "latent_dim": 4, "warmup_steps": 2},
     "gan": {"widths": [4, 8], "judge_widths": [4, 8], "latent_dim": 4},

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MODELS: dict[str, str] = {
     "cae": "halfgen_lib.models.cae:ConvAutoencoder",
+    "mlp": "halfgen_lib.models.mlp:MLPCompleter",
     "unet": "halfgen_lib.models.unet:UNetCompleter",
     "cvae": "halfgen_lib.models.cvae:CVAECompleter",
     "gan": "halfgen_lib.models.gan:GANCompleter",
@@ -31,6 +32,7 @@ MODELS: dict[str, str] = {
 # it. A change that alters a result, as tests/golden shows, declares other hexadecimal digits here.
 REVISIONS: dict[str, str] = {
     "cae": "b4c1a8f2c9",
+    "mlp": "5c0e7d21f4",
     "unet": "13d8be608a",
     "cvae": "95b578a169",
     "gan": "a289967142",

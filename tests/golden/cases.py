@@ -67,6 +67,7 @@ RUNS = {
     "as_published": {"split": "as_published"},
     "seed": {"seed": 3},
     "slope and padding": {"model_settings": {"negative_slope": 0.5, "padding": (1, 0)}},
+    "mlp": {"model": "mlp"},
     "unet": {"model": "unet"},
     "unet, skips": {"model": "unet", "model_settings": {"skips": "concatenated", "blocks": 2}},
     "cvae": {"model": "cvae", "learning_rate": 0.1},
@@ -81,7 +82,7 @@ RUNS = {
 def trained(changes):
     """Train a small network on 170 images; its losses, its scores, and what it draws."""
     model = changes.get("model", "cae")
-    settings = SMALL[model] | ({} if model == "cae" else {"dropout": 0.0})
+    settings = SMALL[model] | ({} if model in ("cae", "mlp") else {"dropout": 0.0})
     settings |= changes.get("model_settings", {})
     config = RunConfig(**BASE | changes | {"model_settings": settings})
     types = set()
