@@ -1,20 +1,25 @@
-"""Audits: twins across the splits, reported labels, which way items face, and the erratum."""
+"""Audits: copies across the splits, reported labels, symmetry, facing, and the erratum."""
 
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import spearmanr
 from torch import Tensor, nn
 
-from ..data import CLASS_NAMES, Dataset, Images, to_unit
-from ..evaluation import Interval, bootstrap, halves_mse, intervals, mse_per_image
+from ..data import CLASS_NAMES, Dataset, Images, hold_out, to_unit
+from ..evaluation import Interval, bootstrap, halves_mse, mse_per_image, ratio
 from ..models.base import HALF_SHAPE
 from ..runs import Run
-from .distances import nearest_rms
+from ..runs.record import encode_errors
+from .distances import flat_rows, nearest_rms, neighbours
 
 # Training images that readers of the data set report as mislabelled or badly cut:
 # https://github.com/zalandoresearch/fashion-mnist/issues/166, the instances that it shows
 REPORTED_MISLABELLED = (16691, 28264, 33982, 40513, 42018, 45592)
+
+SIMILAR, RESAMPLES = 20, 200  # neighbours that tell an asymmetry; of its rank correlations
+FACING = ("Sandal", "Sneaker", "Bag", "Ankle boot")  # what has a front; other classes are even
 
 
 def class_intervals(values: np.ndarray, labels: np.ndarray) -> dict[str, Interval]:
@@ -26,30 +31,66 @@ def audit_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     """Look for copies of test images among the training images, and for mislabelled ones.
 
     ``exact`` counts test images with an identical training image, ``quantiles`` are of the distance
-    to the nearest one. ``near`` and ``far``: the error of the tenth of the test images with the
-    nearest and the farthest twin, in all and less the mean of the image's class. ``reported``: the
-    error of training images that are reported as mislabelled, beside their labelled class's mean.
+    to the nearest one. ``reported``: the error of images of the training file that are reported as
+    mislabelled, beside the mean of their own split and class, and the share of these that err less.
+    ``symmetry``: :func:`symmetry_analysis`.
     """
     distance = nearest_rms(*(to_unit(part.images) for part in (dataset.test, dataset.train)))
-    mse, labels = run.scores["mse"].astype(np.float64), dataset.test.labels.numpy()
-    class_mean = np.array([mse[labels == c].mean() for c in range(len(CLASS_NAMES))])
-    less = mse - class_mean[labels]
-    low, high = np.quantile(distance, [0.1, 0.9])
-    groups = {"near": distance <= low, "far": distance >= high}
-    twins = {n: intervals({"mse": mse[g], "less_class_mean": less[g]}) for n, g in groups.items()}
-    known = [i for i in REPORTED_MISLABELLED if i < len(dataset.train)]
-    chosen = dataset.train.select(torch.tensor(known, dtype=torch.int64))
-    errors = halves_mse(run.model().predict, chosen, run.config.given)
     return {
         "run_id": run.run_id,
         "exact": int((distance == 0).sum()),
         "quantiles": {str(q): float(np.quantile(distance, q)) for q in (0, 0.01, 0.1, 0.5, 0.9, 1)},
-        **twins,
-        "reported": [
-            {"image": i, "label": CLASS_NAMES[c], "mse": float(e), "class_mean": class_mean[c]}
-            for i, c, e in zip(known, chosen.labels.tolist(), errors, strict=True)
-        ],
+        "reported": _reported(run, dataset),
+        "symmetry": symmetry_analysis(run, dataset),
     }
+
+
+def _reported(run: Run, dataset: Dataset) -> list[dict[str, Any]]:
+    labels, validates = dataset.train.labels, torch.zeros(len(dataset.train), dtype=torch.bool)
+    validates[hold_out(labels)[0]] = True
+    mse, found = halves_mse(run.model().predict, dataset.train, run.config.given), []
+    for image in (i for i in REPORTED_MISLABELLED if i < len(labels)):
+        alike = (labels == labels[image]) & (validates == validates[image])
+        error, others = float(mse[image]), mse[alike.numpy()]
+        row = {"image": image, "label": CLASS_NAMES[labels[image]], "mse": error}
+        row["split"] = "validation" if validates[image] else "training"
+        row |= {"class_mean": others.mean(), "below": (others < error).mean()}
+        found.append(row)
+    return found
+
+
+def rank_correlations(a: np.ndarray, b: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Return Spearman's rank correlation over all images, and its mean within the classes.
+
+    Classes in which either is all the same, as copies in a small resample are, are left out.
+    """
+    groups = [(a[own], b[own]) for c in np.unique(labels) if (own := labels == c).any()]
+    within = [spearmanr(*both).statistic for both in groups if all(map(np.ptp, both))]
+    return float(spearmanr(a, b).statistic), float(np.mean(within))
+
+
+def symmetry_analysis(run: Run, dataset: Dataset) -> dict[str, dict[str, Interval]]:
+    """Return how the network's error on test images goes with asymmetry: rank correlations.
+
+    ``own`` is the image's own mirror error; the right half that it is of is also what the network
+    errs on. ``expected`` is what the left half alone tells of it: the mean mirror error of the
+    ``SIMILAR`` training images with the nearest left halves. ``overall`` and ``within`` classes.
+    """
+    (left, right), (pool, pool_right) = dataset.test.halves(), dataset.train.halves()
+    _, nearest = neighbours(flat_rows(left), flat_rows(pool), min(SIMILAR, len(pool)))
+    of_pool, labels = mirror_error(pool, pool_right).numpy(), dataset.test.labels.numpy()
+    measures = {"own": mirror_error(left, right).numpy(), "expected": of_pool[nearest].mean(1)}
+    mse, random, found = run.scores["mse"], np.random.default_rng(0), {}
+    for name, asymmetry in measures.items():
+        several = [rank_correlations(asymmetry, mse, labels)]
+        for _ in range(RESAMPLES):
+            few = random.integers(len(labels), size=len(labels))
+            several.append(rank_correlations(asymmetry[few], mse[few], labels[few]))
+        ends = np.percentile(several[1:], [2.5, 97.5], axis=0).T
+        both = zip(("overall", "within"), several[0], ends, strict=True)
+        count = len(labels)
+        found[name] = {n: Interval(mean=m, low=lo, high=hi, count=count) for n, m, (lo, hi) in both}
+    return found
 
 
 def mirror_error(left: Tensor, right: Tensor) -> Tensor:
@@ -73,8 +114,9 @@ def faces_as_its_class(images: Tensor, labels: Tensor, means: Tensor) -> Tensor:
 def facing_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     """Compare a run's error on the ``test`` set, on the ``mirrored`` test set, and ``by_facing``.
 
-    The latter: for each class the error of images that :func:`faces_as_its_class` finds ``with``
-    and ``against`` it (None where there are fewer than two), and the ``share`` with it.
+    The latter: for each class in ``FACING`` the error of images that :func:`faces_as_its_class`
+    finds ``with`` and ``against`` it (where there are two or more), the ``share`` with it,
+    and as ``relative`` the same errors over the mean square of the right halves, their content.
     """
     test, labels = dataset.test, dataset.test.labels.numpy()
     means = class_means(to_unit(dataset.train.images), dataset.train.labels)
@@ -82,12 +124,16 @@ def facing_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     predict, given = run.model().predict, run.config.given
     mirrored = Images(test.images.flip(3), test.labels)
     mse, of_mirrored = (halves_mse(predict, images, given) for images in (test, mirrored))
-    by_facing = {}
-    for number, name in enumerate(CLASS_NAMES):
-        own = labels == number
-        groups = {"with": mse[own & facing], "against": mse[own & ~facing]}
-        sides = {side: bootstrap(v) if len(v) > 1 else None for side, v in groups.items()}
-        by_facing[name] = sides | {"share": float(facing[own].mean())}
+    content, by_facing = halves_mse(torch.zeros_like, test, given), {}
+    for name in FACING:
+        own = labels == CLASS_NAMES.index(name)
+        groups = {side: own & (facing == (side == "with")) for side in ("with", "against")}
+        groups = {side: chosen for side, chosen in groups.items() if chosen.sum() > 1}
+        by_facing[name] = {
+            "share": float(facing[own].mean()),
+            **{side: bootstrap(mse[g]) for side, g in groups.items()},
+            "relative": {s: bootstrap(ratio(mse[g], content[g])) for s, g in groups.items()},
+        }
     return {
         "run_id": run.run_id,
         "test": class_intervals(mse, labels) | {"all": bootstrap(mse)},
@@ -131,4 +177,5 @@ def erratum_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
         "rank": int((values > 1e-9 * values[0]).sum()),
         "val_mse": float(run.history["val_loss"].min()),
         "test_mse": run.metrics["overall"]["mse"],
+        "errors": {"public": encode_errors(run.scores["mse"])},
     }

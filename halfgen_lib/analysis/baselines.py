@@ -10,12 +10,11 @@ from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from ..data import IMAGE_SIZE, Images
+from ..data import Images
 from ..evaluation import mse_per_image
 from ..models.base import HALF_SHAPE, check_left
 from .distances import flat_rows, neighbours
 
-PIXELS = IMAGE_SIZE**2
 # Matrices of 784 rows gain little from threads, and lose tenfold where other processes are busy.
 single_threaded = threadpool_limits.wrap(limits=1, user_api="blas")
 
@@ -205,31 +204,6 @@ class LowRankRidge(Ridge):
         return leading @ (leading.T @ whole)
 
 
-class PrincipalComponents(Affine):
-    """The right half that a principal-component model of whole images expects, given the left.
-
-    Probabilistic PCA (Tipping and Bishop 1999) with q components says that images are Gaussian
-    with mean μ and covariance C = W Wᵀ + s I; so right, given left, has the mean
-    μ_R + C_RL C_LL⁻¹ (left - μ_L). All components together give least squares.
-    """
-
-    title = "PCA"
-    hyperparameter = "components"
-    grid = (32, 64, 128, 256, 512, PIXELS)
-    limit = staticmethod(lambda count: min(count - 1, PIXELS))  # the rank of centred images
-
-    @single_threaded
-    def coefficients(self, value: float) -> np.ndarray:
-        """Return C_RL C_LL⁻¹."""
-        variance, q = self._components.explained_variance_, int(value)
-        noise = variance[q:].sum() / max(PIXELS - q, 1)  # s, the mean of what is left out
-        basis = self._components.components_[:q]
-        covariance = (basis.T * (variance[:q] - noise)) @ basis + noise * np.eye(PIXELS)
-        (known, _), (cross, _) = (np.hsplit(rows, 2) for rows in np.vsplit(covariance, 2))
-        # A pseudo-inverse: without noise, pixels that never change leave C_LL singular.
-        return cross @ np.linalg.pinv(known, rcond=1e-9, hermitian=True)
-
-
 # In the order of every table and figure.
 BASELINES: dict[str, type[Baseline]] = {
     "train_mean": TrainMean,
@@ -237,7 +211,6 @@ BASELINES: dict[str, type[Baseline]] = {
     "nearest": NearestNeighbours,
     "ridge": Ridge,
     "low_rank": LowRankRidge,
-    "components": PrincipalComponents,
 }
 
 

@@ -1,30 +1,27 @@
-"""What share of the error no predictor can avoid: estimates, each with the direction of its bias.
+"""How much of a network's error could be avoided: what its residuals share with their neighbours.
 
-The mean squared error of the best predictor is σ², the variance of the right half given the left
-one, averaged over images and pixels. Nobody knows it; three sights of it:
+The residual e = y - f(x) of a predictor is what it gets wrong, g(x) = E[y|x] - f(x), and noise of
+mean zero, whose variance σ²(x) no predictor avoids: E|e|² = E|g|² + E σ². The noise of two images
+is independent, so that E[e·e'] of an image and the one with the nearest left half is E[g·g']: the
+part of the error that changes little from one left half to the next. What is left, E|e|² - E[e·e'],
+is an estimate of E σ², in the mean over the very images that the error is of, wherever their noise
+is large or small (a nonparametric test of lack of fit; Hart 1997, chapter 5).
 
-pairs       images with similar left halves have right halves that differ by this variance and by
-            what the left halves' difference explains: too high. Extrapolated: in either direction.
-residuals   the same with a network's residuals, which leave less to explain: too high, but less.
-ensemble    one network's error is that of infinitely many plus their disagreement; what is left
-            holds all that these networks get wrong together: too high.
-
-The spread of a sampler's draws is a fourth: of a perfect one it is σ², of another lower or higher.
+It is approximate, and no bound: errors that differ between neighbours are not seen, and count as
+noise; two pictures of one item share what the left half does not tell, and count as error.
 """
 
 import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ..evaluation import Predict, bootstrap, intervals
+from ..evaluation import Interval, Predict, intervals
 from .distances import flat_rows, neighbours
 from .sampling import mse_of_means, spread
 
-NEIGHBOURS = 10  # over which the pairs' differences are extrapolated
 Halves = tuple[Tensor, Tensor]
 
 
@@ -33,65 +30,28 @@ def mean_of(networks: Sequence[Predict]) -> Predict:
     return lambda left: sum(predict(left).cpu() for predict in networks) / len(networks)
 
 
-def floor_estimates(
-    networks: Sequence[Predict], images: Halves, *, train: Halves, validation: Halves
-) -> dict[str, Any]:
-    """Return every estimate of the floor of test ``images`` that these networks allow.
+def avoidable(predict: Predict, images: Halves, pool: Halves) -> dict[str, Interval]:
+    """Split a predictor's ``mse`` on ``images`` in what is ``shared`` with neighbours and the rest.
 
-    ``pairs`` with ``train``, which they were trained on; of one or more ``residuals`` of the mean,
-    with ``validation``; of two or more, trained from different seeds, ``ensemble``.
+    ``shared`` estimates E|g|², and ``floor``, the rest, E σ², as the module tells. Neighbours are
+    the images of the ``pool`` with the nearest left halves. Neither set may have trained the
+    predictor, nor may an image be in both. Intervals are over ``images``, pixels' means.
     """
-    found = {"pairs": pairs_floor(images, train)}
-    if networks:
-        found["residuals"] = residuals_floor(mean_of(networks), images, validation)
-    if len(networks) > 1:
-        found["ensemble"] = ensemble_floor(networks, images)
-    return found
+    (left, right), (pool_left, pool_right) = (
+        (flat_rows(left), flat_rows(right - predict(left).cpu())) for left, right in (images, pool)
+    )
+    _, nearest = neighbours(left, pool_left, 1)
+    shared = (right * pool_right[nearest[:, 0]]).mean(1)
+    mse = (right * right).mean(1)
+    return intervals({"mse": mse, "shared": shared, "floor": mse - shared})
 
 
-def pairs_floor(images: Halves, pool: Halves) -> dict[str, Any]:
-    """Estimate σ² from pairs of images, none of them in both ``images`` and ``pool``.
-
-    ``nearest``: half the squared difference of a point's value and its nearest neighbour's has the
-    expectation σ² + |f(x) - f(x')|²/2 (the Delta test: Pi and Peterson 1994), which is too high.
-    Over the 1st to k-th neighbour it grows about in proportion to the squared distance; that line's
-    value at 0 is ``extrapolated`` (the Gamma test: Stefansson, Koncar and Jones 1997), its points
-    are ``squared_distance`` and ``half_difference``, (k,) each.
-
-    The latter may err in either direction: growth slows down with the distance, so that a line
-    through far neighbours ends too high; but twins, two pictures of one item, share what the left
-    half does not tell, and points are dense where they are perhaps easier.
-    """
-    (left, right), (pool_left, pool_right) = (map(flat_rows, part) for part in (images, pool))
-    distance, nearest = neighbours(left, pool_left, NEIGHBOURS)
-    half = np.stack([np.square(right - pool_right[c]).mean(1) / 2 for c in nearest.T], axis=1)
-    squared = np.square(distance / math.sqrt(left.shape[1])).mean(0)  # root mean square over pixels
-    # least squares' value at 0 is a weighted sum of the k means, and so of each point's own values
-    weights = np.linalg.pinv(np.stack([np.ones_like(squared), squared], axis=1))[0]
-    return {
-        "nearest": bootstrap(half[:, 0]),
-        "extrapolated": bootstrap(half @ weights),
-        "squared_distance": squared.tolist(),
-        "half_difference": half.mean(0).tolist(),
-    }
-
-
-def residuals_floor(predict: Predict, images: Halves, pool: Halves) -> dict[str, Any]:
-    """Return :func:`pairs_floor` of a predictor's residuals, and ``mse``, their own mean square.
-
-    It equals the error if residuals do not depend on the left half. Neither set may be fitted on.
-    """
-    images, pool = ((left, right - predict(left).cpu()) for left, right in (images, pool))
-    error = bootstrap(np.square(flat_rows(images[1])).mean(1))
-    return {"mse": error, **pairs_floor(images, pool)}
-
-
-def ensemble_floor(networks: Sequence[Predict], images: Halves) -> dict[str, Any]:
+def ensemble_error(networks: Sequence[Predict], images: Halves) -> dict[str, Any]:
     """Split the error of one network in that of infinitely many and their disagreement.
 
-    With two or more networks trained from different seeds E|y - f|² = |y - E f|² + var f (Krogh and
-    Vedelsby 1995), by :func:`sampling.mse_of_means` with networks for draws: the errors of ``one``,
-    of the mean of ``all``, of ``infinite`` many, the ``disagreement``, and their ``count``.
+    With two or more networks that differ in their seed alone E|y - f|² = |y - E f|² + var f (Krogh
+    and Vedelsby 1995), by :func:`sampling.mse_of_means` with networks for draws: the errors of
+    ``one``, of the mean of ``all``, of ``infinite`` many, their ``disagreement`` and ``count``.
     """
     left, right = images
     completed = torch.stack([predict(left).cpu() for predict in networks])

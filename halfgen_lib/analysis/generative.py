@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from ..data import CLASS_NAMES, Dataset, Images, join, split, stratified_order, to_unit
-from ..evaluation import Interval, bootstrap, first_of_each_class, intervals, seam_step
-from ..runs.record import encode
+from ..evaluation import Interval, bootstrap, first_of_each_class, intervals, ratio, seam_step
+from ..runs.record import encode, encode_errors
 from . import distances, floor, sampling
 from .classifier import Classifier, left_only, load_classifier
+from .two_sample import completed_once, grey, two_sample_test
 
 IMAGES, DRAWS = 2000, 19  # 19 draws bound central intervals of 50 % and of 90 % exactly
 SEED = 0  # of the choice of images and of the draws
@@ -25,20 +26,23 @@ SHOWN = 6  # draws of each example
 SEARCHED = 4  # draws of each image that are looked for among the training images
 QUANTILES = (0.0, 0.01, 0.1, 0.5, 0.9)
 SIMILAR, UNSETTLED = 50, 0.05  # see `unsettled`
+COMPARED = "default"  # the method that every other one is set against, image by image
 
 Predictor = Any  # that has predict(left), and sample(left, n, generator) too if it draws
 Methods = Mapping[str, Predictor]  # in the order of tables
 
 
 def generative_analysis(
-    methods: Methods, dataset: Dataset, *, networks: Sequence[Predictor] = (), images: int = IMAGES
+    methods: Methods, dataset: Dataset, *, floor_of: Sequence[str] = (), images: int = IMAGES
 ) -> dict[str, Any]:
     """Measure every method on the same test images, 10 or more, stratified by class.
 
-    All are fitted on the ``holdout`` split, left half given; ``networks``, which the floor is found
-    with, differ in their seed alone. ``labels``: how often classifiers tell them from true images,
-    from left halves beside black, and from those when trained for them; ``methods``: title and row
-    of each; ``real``: the set measures of true halves.
+    All are fitted on the ``holdout`` split, left half given. ``labels``: how often classifiers tell
+    true images' classes, from left halves beside black, and from those when trained for them;
+    ``methods``: title and row of each; ``real``: what true halves have of it; ``realism``: how far
+    each sampler's Frechet distance is above the lowest one's, paired by image; ``errors``: of each
+    image, of what is predicted or the mean of draws; ``floor``: of the methods named in
+    ``floor_of``, :func:`floor.avoidable` of all test images.
     """
     (classifier, record), (of_halves, half_record) = load_classifier(), load_classifier(half=True)
     data = Evaluation(dataset, classifier, images)
@@ -48,18 +52,26 @@ def generative_analysis(
         "left_only": classifier.look(left_only(whole)),
         "left_only_trained": of_halves.look(left_only(whole)),
     }
-    sets = {"train": data.train, "validation": data.validation}
-    predicts = [network.predict for network in networks]
+    halves = split(dataset, "holdout").test.halves()
+    rows = {n: {"title": getattr(m, "title", n)} | data.row(n, m) for n, m in methods.items()}
+    for name in rows.keys() - {COMPARED} if COMPARED in rows else ():
+        rows[name] |= data.above(name, COMPARED)
     return {
         "images": images,
+        "reference_images": len(data.reference),
         "draws": DRAWS,
         "searched_draws": SEARCHED,
         "unsettled": float(data.unsettled.mean()),
         "classifiers": {"whole": record["sha256"], "left_only": half_record["sha256"]},
         "labels": {name: data.agreement(classes[None]) for name, (_, classes) in seen.items()},
-        "methods": {n: {"title": getattr(m, "title", n)} | data.row(m) for n, m in methods.items()},
-        "real": data.set_measures(data.right[None]),
-        "floor": floor.floor_estimates(predicts, (data.left, data.right), **sets),
+        "methods": rows,
+        "real": data.true_row(),
+        "realism": data.realism([name for name, row in rows.items() if row["draws"] > 1]),
+        "errors": {name: encode_errors(mse) for name, mse in data.errors.items()},
+        "floor": {
+            name: floor.avoidable(methods[name].predict, halves, data.validation)
+            for name in floor_of
+        },
         "examples": examples(methods, dataset.test),
     }
 
@@ -67,46 +79,86 @@ def generative_analysis(
 class Evaluation:
     """The N test images that every method is measured on, and what is the same for all of them.
 
-    Draws are (K, N, 1, 28, 14). As many validation images, which no method was fitted on, are the
-    ``reference`` of sets, seen through the classifier's features.
+    Draws are (K, N, 1, 28, 14). The other test images, which nothing was fitted or chosen on, are
+    the ``reference`` of sets, seen through the classifier's features. Networks of two-sample tests
+    learn on validation images, half of them completed.
     """
 
     def __init__(self, dataset: Dataset, classifier: Classifier, images: int):
-        splits = split(dataset, "holdout")
-        most = min(len(splits.test), len(splits.validation))
+        splits, generator = split(dataset, "holdout"), torch.Generator().manual_seed(SEED)
+        most = len(splits.test) // 2
         if not len(CLASS_NAMES) <= images <= most:
             raise ValueError(f"images is {images}, allowed: {len(CLASS_NAMES)} to {most}")
-        generator = torch.Generator().manual_seed(SEED)
-        test, others = (
-            part.select(stratified_order(part.labels, generator)[:images])
-            for part in (splits.test, splits.validation)
-        )
+        order, half = stratified_order(splits.test.labels, generator), len(splits.validation) // 2
+        test, others = (splits.test.select(own) for own in (order[:images], order[images:]))
+        shown = stratified_order(splits.validation.labels, generator)
+        shown, hidden = (splits.validation.select(own) for own in (shown[:half], shown[-half:]))
         self.labels, self.classifier = test.labels, classifier
         self.left, self.right = test.halves()
         self.train, self.validation = splits.train.halves(), splits.validation.halves()
         self.unsettled = unsettled(self.left, *self.train)
         self.reference, _ = classifier.look(to_unit(others.images))
         self.true_distance = distances.nearest_rms(self.right, self.train[1])
+        self.learned, self.hidden = to_unit(shown.images), hidden.halves()
+        self.judged = to_unit(others.images[:images])
+        self.errors: dict[str, np.ndarray] = {}  # of the mean, by method: (N,)
+        self.features: dict[str, Tensor] = {}  # of one completion of each image
 
-    @torch.inference_mode()
-    def row(self, method: Predictor) -> dict[str, Any]:
+    def true_row(self) -> dict[str, Any]:
+        """Return what other true images reach of every measure of sets."""
+        right = self.right[None]
+        sets = (join(*self.hidden), join(self.left, self.right))
+        return self.set_measures(right) | {"two_sample": self.two_sample(*sets)}
+
+    def two_sample(self, learned: Tensor, judged: Tensor) -> dict[str, Interval]:
+        """Return how well completed images (N, 1, 28, 28) are told from true ones."""
+        return two_sample_test((self.learned, learned), (self.judged, judged))
+
+    def realism(self, samplers: Sequence[str]) -> dict[str, Any]:
+        """Return the sampler of ``lowest`` Frechet distance, and how far ``above`` the others are.
+
+        Of one draw an image, the same resampled images for both.
+        """
+        found = {n: distances.frechet_distance(self.reference, self.features[n]) for n in samplers}
+        if not found:
+            return {}
+        lowest = min(found, key=found.__getitem__)
+        above = {n: self.above(n, lowest)["frechet_above"] for n in samplers if n != lowest}
+        return {"lowest": lowest, "above": above}
+
+    def above(self, name: str, other: str) -> dict[str, Interval]:
+        """Return how far a method's error and Frechet distance are above another's, by image."""
+        sets = (self.features[method] for method in (other, name))
+        return {
+            "above": bootstrap(self.errors[name] - self.errors[other]),
+            "frechet_above": distances.frechet_difference(self.reference, *sets),
+        }
+
+    def row(self, name: str, method: Predictor) -> dict[str, Any]:
         """Return every measure of a method: means over images with intervals where they are means.
 
         Of one that draws, besides: ``best_of`` and ``mean_of``, errors for 1 to K draws, the latter
         also for infinitely many; ``mean``, the same of the mean of 16 draws; ``coverage``.
         """
+        learned, judged = (completed_once(method, x, SEED) for x in (self.hidden[0], self.left))
+        told = {"two_sample": self.two_sample(learned, judged)}
+        self.features[name], _ = self.classifier.look(judged)
         if not hasattr(method, "sample"):
             completed = method.predict(self.left)[None].cpu()
-            return {"draws": 1, **self.scores(completed), **self.set_measures(completed)}
+            (self.errors[name],) = sampling.draw_mse(completed, self.right)
+            return {"draws": 1} | self.scores(completed) | self.set_measures(completed) | told
         generator = torch.Generator().manual_seed(SEED)
         drawn = method.sample(self.left, DRAWS, generator).cpu()
         mean = drawn[:MEAN_OF].mean(0, keepdim=True)
+        (self.errors[name],) = sampling.draw_mse(mean, self.right)
         best = sampling.best_of(sampling.draw_mse(drawn, self.right))
         means = sampling.mse_of_means(drawn, self.right, [*range(1, DRAWS + 1), np.inf])
         return {
             "draws": DRAWS,
             **self.scores(drawn),
             **self.set_measures(drawn),
+            **told,
+            "spread_skill": sampling.spread_skill(drawn, self.right),
             "best_of": list(map(bootstrap, best)),
             "mean_of": list(map(bootstrap, means)),
             "mean": {"count": MEAN_OF, **self.scores(mean), **self.set_measures(mean)},
@@ -128,7 +180,8 @@ class Evaluation:
         """Return what true images have as well.
 
         ``frechet`` and, of the first draws, ``precision`` and ``recall`` against the reference
-        (intervals given the supports); ``agreement`` with the true label; ``seam``; ``memorised``.
+        (intervals given the supports); ``agreement`` with the true label; ``seam``; the share of
+        ``black`` pixels, of grey value 0; ``memorised``.
         """
         left = self.left.expand_as(drawn)
         looks = zip(*map(self.classifier.look, join(left, drawn)), strict=True)
@@ -137,6 +190,7 @@ class Evaluation:
             "precision": distances.within(features[0], self.reference),
             "recall": distances.within(self.reference, features[0]),
             "seam": torch.stack([*map(seam_step, left, drawn)]).mean(0).double().numpy(),
+            "black": (grey(drawn) == 0).flatten(2).double().mean((0, 2)).numpy(),
         }
         return {
             "frechet": distances.frechet_interval(self.reference, features),
@@ -168,11 +222,8 @@ class Evaluation:
         inside, found = sampling.covered(drawn, self.right, LEVELS, generator), {}
         open_share = self.unsettled.mean(1)
         for level, hits in zip(LEVELS, inside, strict=True):
-            part = (hits & self.unsettled).mean(1)
-            ratio = part.mean() / open_share.mean()
-            # the ratio of two means, linearised: each image's pull on it
-            pull = ratio + (part - ratio * open_share) / open_share.mean()
-            found[str(level)] = intervals({"all": hits.mean(1), "unsettled": pull})
+            part = ratio((hits & self.unsettled).mean(1), open_share)
+            found[str(level)] = intervals({"all": hits.mean(1), "unsettled": part})
         return found
 
 

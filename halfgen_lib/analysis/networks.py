@@ -14,20 +14,19 @@ from ..data import Dataset, Images, Splits, join, load, split, stratified_order,
 from ..evaluation import bootstrap
 from ..models.cvae import CVAECompleter
 from ..models.residual_flow import ResidualFlowCompleter
-from ..runs import Run, default_runs_dir
-from ..runs.published import published_runs
+from ..runs import Run
 from ..settings import known
-from ..training import fit
 from ..variants import BEYOND
 from . import distances, floor, sampling
 from .baselines import Donor, fit_baselines
 from .classifier import load_classifier
 from .generative import DRAWS, IMAGES, Predictor, generative_analysis, unsettled
-from .published import publish
+from .published import finished_run, publish, published
 
 # the variant of each network, and what tables call it
 NETWORKS = {
     "default": "autoencoder",
+    "mlp": "fully connected network",
     "unet": "U-Net",
     "cvae": "CVAE",
     "gan": "GAN",
@@ -38,6 +37,8 @@ NETWORKS = {
 # networks that overfit and of those that do not are less alike than those within either kind.
 ENSEMBLE = ("unet-wide-member", "unet-wide")
 SEEDS = 3  # of each variant whose mean it is compared with
+DONORS = (1, 3)  # nearest images that a donor is one of, beside the k whose mean errs least
+OF_SETS = ("frechet", "precision", "recall", "two_sample", "black")
 CODES = 64  # that the likelihood of the CVAE is estimated with
 COVERED = 200  # images that show what temperature and stretch do to 90 % intervals
 
@@ -53,7 +54,8 @@ def analyse_networks(
 
     Of so many test ``images`` and of networks in ``NETWORKS``, trained if need be. The mean of an
     ``ensemble`` of so many, of the variants in ``ENSEMBLE`` and seeds 0, 1, ..., is one more
-    method; as many, at most ``SEEDS``, of each variant in ``BEYOND["ensemble"]`` are compared.
+    method; as many, at most ``SEEDS``, of each variant in ``BEYOND["ensemble"]`` are compared. What
+    is not measured now stays as it was (:func:`with_earlier`).
     """
     if ensemble < 0 or ensemble == 1:
         raise ValueError(f"ensemble is {ensemble}, allowed: 0 (none) or 2 and more")
@@ -69,16 +71,35 @@ def analyse_networks(
         groups = {f"`{name}`": [run(name, seed) for seed in few] for name in BEYOND["ensemble"]}
         title = " and ".join(f"`{variant}`" for variant in ENSEMBLE) + " in turn"
         groups[title] = [run(ENSEMBLE[seed % len(ENSEMBLE)], seed) for seed in range(ensemble)]
-    return publish("generative", networks_analysis(runs, dataset, groups, images), dataset)
+    values = networks_analysis(runs, dataset, groups, images)
+    earlier = published("generative" + "-sample" * dataset.is_sample)
+    return publish("generative", with_earlier(values, earlier), dataset)
 
 
-def finished_run(config: RunConfig, dataset: Dataset) -> Run:
-    """Return the run of a configuration: trained here, or else published, or else trained now."""
-    if not Run(default_runs_dir() / config.run_id).is_finished:
-        for run in published_runs().values():
-            if run.record["identity"] == config.identity() and run.is_current:
-                return run
-    return fit(config, dataset)
+def with_earlier(values: dict[str, Any], earlier: dict[str, Any] | None) -> dict[str, Any]:
+    """Return an analysis with the rows of networks that an earlier one measured and this did not.
+
+    Of theirs, what compares sets of images is left out: it depends on the reference. They say when
+    they were ``measured``.
+    """
+    if not earlier or earlier["images"] != values["images"]:
+        return values
+    day = earlier["origin"]["created"][:10]
+    for name in ("ensemble", *NETWORKS):
+        row = earlier["methods"].get(name)
+        if row is None or name in values["methods"]:
+            continue
+        kept = {key: value for key, value in row.items() if key not in OF_SETS}
+        if "mean" in row:
+            kept["mean"] = {k: v for k, v in row["mean"].items() if k not in OF_SETS}
+        values["methods"][name] = {"measured": day} | kept
+        for shown in ("point", "draws"):
+            if name in (pictures := earlier["examples"][shown]):
+                values["examples"][shown][name] = pictures[name]
+    kept = {
+        key: earlier[key] for key in ("ensembles", "temperature", "likelihood") if key in earlier
+    }
+    return kept | values | {"runs": earlier["runs"] | values["runs"]}
 
 
 def networks_analysis(
@@ -93,14 +114,17 @@ def networks_analysis(
     models = {name: run.model() for name, run in runs.items()}
     methods: dict[str, Predictor] = dict(fit_baselines(splits.train, splits.validation))
     # the k of lowest validation error is found already: a donor's mean is the k nearest's
-    methods["donor"] = Donor(methods["nearest"].value).fit(*splits.train.halves())
+    donors = {f"donor-{k}": k for k in DONORS} | {"donor": methods["nearest"].value}
+    for name, k in donors.items():
+        methods[name] = Donor(k).fit(*splits.train.halves())
+        methods[name].title = f"donor, k = {k}"
     methods |= models
-    unets = [models[name] for name in ("unet",) if name in models]
     if groups:
         unets = [run.model() for run in [*groups.values()][-1]]
         mean = floor.mean_of([unet.predict for unet in unets])
         methods["ensemble"] = SimpleNamespace(title=f"{len(unets)} U-Nets", predict=mean)
-    values = generative_analysis(methods, dataset, networks=unets, images=images)
+    floor_of = [name for name in ("unet", "ensemble") if name in methods]
+    values = generative_analysis(methods, dataset, floor_of=floor_of, images=images)
     values["runs"] = {}
     for name, run in runs.items():
         values["methods"][name]["title"] = NETWORKS[name]
@@ -119,13 +143,20 @@ def networks_analysis(
 
 
 def ensembles(groups: Mapping[str, Sequence[Run]], splits: Splits) -> list[dict[str, Any]]:
-    """Return each group's title, run ids, and ensemble floors of validation and test images."""
+    """Return each group's title, run ids, and errors on validation and test images.
+
+    The error of infinitely many is estimated of networks that differ in their seed alone: a group
+    of several variants has none.
+    """
     parts = {"validation": splits.validation.halves(), "test": splits.test.halves()}
     found = []
     for title, runs in groups.items():
         networks = [run.model().predict for run in runs]
-        floors = {name: floor.ensemble_floor(networks, halves) for name, halves in parts.items()}
-        found.append({"title": title, "run_ids": [run.config.run_id for run in runs], **floors})
+        errors = {name: floor.ensemble_error(networks, halves) for name, halves in parts.items()}
+        if len({run.config.variant for run in runs}) > 1:
+            for values in errors.values():
+                del values["infinite"]
+        found.append({"title": title, "run_ids": [run.config.run_id for run in runs], **errors})
     return found
 
 

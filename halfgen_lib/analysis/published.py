@@ -7,9 +7,10 @@ from ..config import RunConfig
 from ..data import Dataset, load, split
 from ..evaluation import bootstrap, first_of_each_class, score_images, summarise
 from ..files import RunError, read_json, write_json
-from ..runs import Run
+from ..runs import Run, default_runs_dir
 from ..runs.provenance import provenance
-from ..runs.record import encode, results_path
+from ..runs.published import published_runs
+from ..runs.record import encode, encode_errors, results_path
 from ..training import choose_device, fit
 from .audits import audit_analysis, erratum_analysis, facing_analysis
 from .baselines import fit_baselines
@@ -44,18 +45,27 @@ def published_benches() -> dict[str, dict[str, Any]]:
     return {name: bench for name, bench in benches.items() if bench and bench["data"] == "full"}
 
 
+def finished_run(config: RunConfig, dataset: Dataset) -> Run:
+    """Return the run of a configuration: trained here, or else published, or else trained now."""
+    if not Run(default_runs_dir() / config.run_id).is_finished:
+        for run in published_runs().values():
+            if run.record["identity"] == config.identity() and run.is_current:
+                return run
+    return fit(config, dataset)
+
+
 def analyse(data: str = "full", **changes: Any) -> list[Path]:
     """Make and publish every analysis; the runs that they are of are trained if need be.
 
-    ``changes`` are settings of all three runs that differ from their variants'.
+    ``changes`` are settings of all four runs that differ from their variants'; those of the network
+    are of the autoencoder's three.
     """
-    dataset = load(data)
-    runs = {
-        variant: fit(RunConfig.of_variant(variant, data=data, **changes), dataset)
-        for variant in ("default", "as_published", "flip")
-    }
+    dataset, runs = load(data), {}
+    for variant in ("default", "as_published", "flip", "mlp"):
+        own = {k: v for k, v in changes.items() if (variant, k) != ("mlp", "model_settings")}
+        runs[variant] = finished_run(RunConfig.of_variant(variant, data=data, **own), dataset)
     made = {
-        "baselines": baselines_analysis(runs["default"], dataset),
+        "baselines": baselines_analysis(runs["default"], runs["mlp"], dataset),
         "erratum": erratum_analysis(runs["as_published"], dataset),
         "audit": audit_analysis(runs["default"], dataset),
         "facing": {name: facing_analysis(runs[name], dataset) for name in ("default", "flip")},
@@ -63,25 +73,32 @@ def analyse(data: str = "full", **changes: Any) -> list[Path]:
     return [publish(name, values, dataset) for name, values in made.items()]
 
 
-def baselines_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
+def baselines_analysis(run: Run, fully: Run, dataset: Dataset) -> dict[str, Any]:
     """Fit every baseline on the images that trained ``run`` and compare them on the test set.
 
-    ``methods``: title, choice and scores of each baseline and of the network; ``differences``: each
-    baseline's error minus the network's, paired by image; ``examples``: encoded completions.
+    ``fully``, a fully connected network of the same images, is one of them. ``methods``: title,
+    choice and scores of each baseline and of the network; ``differences``: each baseline's error
+    minus the network's, paired by image; ``errors`` of each image; ``examples``: completions.
     """
     splits = split(dataset, run.config.split, train_size=run.config.train_size)
     given, labels = run.config.given, dataset.test.labels.numpy()
     fitted = fit_baselines(splits.train, splits.validation, given)
     positions = first_of_each_class(labels, 1)[:, 0]
     left, _ = dataset.test.select(positions).halves(given)
-    methods, differences, pictures = {}, {}, {}
-    for name, baseline in fitted.items():
-        scores = score_images(baseline.predict, dataset.test, given)
-        methods[name] = {**baseline.as_dict(), **summarise(scores, labels)}
+    scores = {n: score_images(each.predict, dataset.test, given) for n, each in fitted.items()}
+    methods = {n: each.as_dict() | summarise(scores[n], labels) for n, each in fitted.items()}
+    networks = {"mlp": ("fully connected network", fully), "network": ("autoencoder", run)}
+    for name, (title, own) in networks.items():
+        methods[name], scores[name] = {"title": title, **own.metrics}, own.scores
+    predict = {n: each.predict for n, each in fitted.items()}
+    predict |= {name: own.model().predict for name, (_, own) in networks.items()}
+    pictures = {name: encode(complete(left)) for name, complete in predict.items()}
+    mse = {name: own["mse"] for name, own in scores.items()}
+    values = {
+        "run_id": run.run_id,
+        "methods": methods,
         # by image: what makes an image hard for either method cancels
-        differences[name] = bootstrap(scores["mse"] - run.scores["mse"])
-        pictures[name] = encode(baseline.predict(left))
-    methods["network"] = {"title": "autoencoder", **run.metrics}
-    pictures["network"] = encode(run.model().predict(left))
-    values = {"run_id": run.run_id, "methods": methods, "differences": differences}
+        "differences": {n: bootstrap(e - mse["network"]) for n, e in mse.items() if n != "network"},
+        "errors": {name: encode_errors(errors) for name, errors in mse.items()},
+    }
     return values | {"examples": {"positions": positions.tolist(), "completions": pictures}}

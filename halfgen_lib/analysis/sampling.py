@@ -14,6 +14,8 @@ import torch
 from scipy.special import comb
 from torch import Tensor
 
+from ..evaluation import Interval, bootstrap, ratio
+
 CHUNK = 100  # images at a time, to bound memory
 
 
@@ -25,6 +27,18 @@ def draw_mse(draws: Tensor, right: Tensor) -> np.ndarray:
 def spread(draws: Tensor) -> np.ndarray:
     """Return the draws' unbiased variance, the mean over pixels: (N,) float64, 0 if K = 1."""
     return draws.double().var(0, correction=min(len(draws) - 1, 1)).flatten(1).mean(1).numpy()
+
+
+def spread_skill(draws: Tensor, right: Tensor) -> Interval:
+    """Return the draws' standard deviation over the root mean square error of their mean.
+
+    Both without bias from K (:func:`mse_of_means`), and of all pixels: 1 for a perfect sampler,
+    less for one too sure of itself (Fortin et al. 2014). The interval is over images.
+    """
+    (error,) = mse_of_means(draws, right, (math.inf,))
+    found = bootstrap(ratio(spread(draws), error))
+    ends = {key: math.sqrt(max(found[key], 0)) for key in ("mean", "low", "high")}
+    return Interval(**ends, count=found.count)
 
 
 def mse_of_means(draws: Tensor, right: Tensor, sizes: Iterable[float]) -> np.ndarray:

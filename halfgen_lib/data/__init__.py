@@ -115,6 +115,17 @@ def stratified_order(labels: Tensor, generator: torch.Generator) -> Tensor:
     return shuffled[position[member.bool()].argsort(stable=True)]
 
 
+def hold_out(labels: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Return the places in the training file that validate in "holdout", and the others, int64.
+
+    Each in a stratified order, so that any first part has the classes in proportion.
+    """
+    order = stratified_order(labels, torch.Generator().manual_seed(seed))
+    count = len(order) // HOLDOUT_PARTS
+    count -= count % len(CLASS_NAMES)  # so that what is left begins a new round
+    return order[:count], order[count:]
+
+
 def split(
     dataset: Dataset, protocol: str = "holdout", *, seed: int = 0, train_size: int = 0
 ) -> Splits:
@@ -126,12 +137,10 @@ def split(
     with the same seed lies in every larger one; 0 keeps all. ValueError if there are not so many.
     """
     validation = dataset.test
-    order = stratified_order(dataset.train.labels, torch.Generator().manual_seed(seed))
+    held_out, rest = hold_out(dataset.train.labels, seed)
+    order = torch.cat((held_out, rest))
     if known(protocol, get_args(Protocol), "protocol") == "holdout":
-        held_out = len(order) // HOLDOUT_PARTS
-        held_out -= held_out % len(CLASS_NAMES)  # so that what is left begins a new round
-        validation = dataset.train.select(order[:held_out].sort().values)
-        order = order[held_out:]
+        validation, order = dataset.train.select(held_out.sort().values), rest
     if train_size and not MIN_TRAIN_SIZE <= train_size <= len(order):
         allowed = f"0 (all) or {MIN_TRAIN_SIZE} to {len(order)} with protocol {protocol!r}"
         where = f"on the {dataset.name} data"

@@ -14,10 +14,10 @@ Methods = Mapping[str, Analysis]  # name -> a row of the analysis ``generative``
 NBSP = "\u00a0"  # keeps a cell on one line
 FACING = {
     "as it is": ("default test", ".4f"),
-    "those facing away": ("against", ".4f"),
     "mirrored": ("default mirrored", ".4f"),
     "with flips": ("flip test", ".4f"),
     "with flips, mirrored": ("flip mirrored", ".4f"),
+    "facing away, over content": ("change", "+.0%"),
 }
 SAMPLING = {
     "MSE, one": ("mse", ".4f"),
@@ -25,11 +25,14 @@ SAMPLING = {
     "CRPS": ("crps", ".4f"),
     "energy": ("energy", ".3f"),
     "90 % covers": ("covers", ".0%"),
-    "Fréchet": ("frechet", ".2f"),
-    "precision": ("precision", ".2f"),
-    "recall": ("recall", ".2f"),
+    "spread over skill": ("spread_skill", ".2f"),
     "same class": ("agreement", ".1%"),
     "seam": ("seam", ".3f"),
+}
+REALISM = {
+    "precision": ("precision", ".2f"),
+    "recall": ("recall", ".2f"),
+    "black pixels": ("black", ".1%"),
 }
 TEMPERATURE = {
     "temperature": ("temperature", "g"),
@@ -133,20 +136,26 @@ def gate(analysis: Analysis) -> tuple[bool, str]:
 
 
 def facing_rows(analysis: Analysis) -> list[Row]:
-    """Return the error on the test set and on its mirror image, trained without and with flips."""
+    """Return the error on the test set and on its mirror image, trained without and with flips.
+
+    Of classes that have a front also how much more, over their content, images that face away err.
+    """
     groups = [(model, group) for model in ("default", "flip") for group in ("test", "mirrored")]
     rows = []
     for name in (*CLASS_NAMES, "all"):
         facing = analysis["default"]["by_facing"].get(name, {})
-        errors = {f"{model} {group}": analysis[model][group][name] for model, group in groups}
-        share = f"{facing['share']:.1%}" if facing else ""
-        first = {"class": name if facing else f"**{name}**", "share facing": share}
-        rows.append(first | cells(errors | facing, FACING))
+        found = {f"{model} {group}": analysis[model][group][name] for model, group in groups}
+        sides = facing.get("relative", {})
+        if len(sides) > 1:
+            found["change"] = sides["against"]["mean"] / sides["with"]["mean"] - 1
+        share = f"{facing['share']:.1%}" if facing else "–"
+        first = {"class": "**all**" if name == "all" else name, "share facing": share}
+        rows.append(first | cells(found, FACING))
     return rows
 
 
 def sampling_rows(analysis: Analysis) -> list[Row]:
-    """Return every method of the analysis ``generative``, and last the true images."""
+    """Return what compares every method of the analysis ``generative`` with the image's truth."""
     rows = []
     for row in analysis["methods"].values():
         more = {"mse of mean": row.get("mean", row)["mse"]}
@@ -154,6 +163,49 @@ def sampling_rows(analysis: Analysis) -> list[Row]:
             more["covers"] = row["coverage"]["0.9"]["unsettled"]
         rows.append({"method": row["title"].replace(" ", NBSP)} | cells(row | more, SAMPLING))
     return [*rows, {"method": f"**true{NBSP}images**"} | cells(analysis["real"], SAMPLING)]
+
+
+def realism_rows(analysis: Analysis) -> list[Row]:
+    """Return what compares each method's images with true ones, as sets; and true ones' own row.
+
+    Methods that were not measured by it are left out.
+    """
+    found = [(row["title"], row) for row in analysis["methods"].values() if "two_sample" in row]
+    rows = []
+    for title, row in [*found, ("**true images**", analysis["real"])]:
+        told = {f"AUC, {part}": interval(row["two_sample"][part], 2) for part in ("whole", "right")}
+        first = {"method": title.replace(" ", NBSP), "Fréchet": interval(row["frechet"], 1)}
+        rows.append(first | told | cells(row, REALISM))
+    return rows
+
+
+def unmeasured(analysis: Analysis) -> list[str]:
+    """Return the titles of methods that :func:`realism_rows` leaves out."""
+    return [row["title"] for row in analysis["methods"].values() if "two_sample" not in row]
+
+
+def realism_finding(analysis: Analysis) -> str:
+    """Return whose draws look most real, as far as paired intervals tell, as sentences."""
+    methods, found = analysis["methods"], analysis["realism"]
+    if not found:
+        return ""
+    lowest, above = methods[found["lowest"]], found["above"]
+    near = [methods[name]["title"] for name, value in above.items() if value["low"] <= 0]
+    auc = {row["title"]: row["two_sample"]["whole"]["mean"] for row in measured(methods).values()}
+    hardest = min(auc, key=auc.__getitem__)
+    alone = " and no other is within chance of it, image by image" if not near else ""
+    shared = f", which the images do not tell from {', '.join(near)}" if near else ""
+    return (
+        f"By Fréchet distance the draws of {lowest['title']} look most real,"
+        f" {lowest['frechet']['mean']:.1f}{shared}{alone}. A network that learned to tell completed"
+        f" images from true ones is least sure of {hardest}, with an area under its curve of"
+        f" {auc[hardest]:.2f}."
+    )
+
+
+def measured(methods: Methods) -> Methods:
+    """Return the rows of methods that draw and were compared with true images as sets."""
+    return {name: row for name, row in drawing(methods).items() if "two_sample" in row}
 
 
 def temperature_rows(analysis: Analysis) -> list[Row]:
@@ -173,30 +225,13 @@ def memory_rows(analysis: Analysis) -> list[Row]:
 
 
 def floor_rows(analysis: Analysis) -> list[Row]:
-    """Return every estimate of the error that no predictor can avoid, and the way it errs."""
+    """Return each predictor's error, what of it neighbours share, and what is left."""
+    columns = {"error": "mse", "shared with neighbours": "shared", "left": "floor"}
     return [
-        {"estimate": name, "variance": interval(value, 4), "errs": errs}
-        for name, value, errs in _floor_estimates(analysis)
+        {"predictor": analysis["methods"][name]["title"]}
+        | {title: interval(found[key], 4) for title, key in columns.items()}
+        for name, found in analysis["floor"].items()
     ]
-
-
-def lowest_upper_bound(analysis: Analysis) -> float:
-    """Return the lowest of the estimates of the floor that err upwards."""
-    return min(value["mean"] for _, value, errs in _floor_estimates(analysis) if errs == "too high")
-
-
-def _floor_estimates(analysis: Analysis) -> list[tuple[str, Mapping[str, float], str]]:
-    floor, drawn = analysis["floor"], drawing(analysis["methods"]).values()
-    several = f"infinitely many networks, from {floor.get('ensemble', {}).get('count')}"
-    known = [
-        ("images with similar left halves", "pairs", "nearest", "too high"),
-        ("the same, extrapolated", "pairs", "extrapolated", "either way"),
-        ("residuals of such pairs", "residuals", "nearest", "too high"),
-        ("the same, extrapolated", "residuals", "extrapolated", "either way"),
-        (several, "ensemble", "infinite", "too high"),
-    ]
-    spreads = [(f"spread of the draws of {r['title']}", r["spread"], "either way") for r in drawn]
-    return [(name, floor[k][v], errs) for name, k, v, errs in known if k in floor] + spreads
 
 
 def ensemble_finding(analysis: Analysis) -> str:
@@ -204,22 +239,26 @@ def ensemble_finding(analysis: Analysis) -> str:
     if "ensembles" not in analysis:
         return ""
     title, values = (analysis["ensembles"][-1][key] for key in ("title", "test"))
-    one, every, infinite = (values[key]["mean"] for key in ("one", "all", "infinite"))
+    one, every = (values[key]["mean"] for key in ("one", "all"))
     networks = f"On all {values['one']['count']:,} test images {values['count']} U-Nets ({title})"
-    means = f"their mean by {every:.5f}; that of infinitely many would by {infinite:.5f}."
-    return f"{networks} err by {one:.5f}, {means}"
+    return f"{networks} err by {one:.5f}, their mean by {every:.5f}."
 
 
 def ensemble_rows(analysis: Analysis) -> list[Row]:
-    """Return what the mean of several networks gains, for each group of them."""
+    """Return what the mean of several networks gains, for each group of them.
+
+    The mean of 5 is that of those trained, or is estimated where networks differ in seed alone.
+    """
     rows = []
     for found in analysis["ensembles"]:
-        test, five = found["test"], {}
+        test, five, many = found["test"], {}, " and " not in found["title"]
         for images in ("test", "validation"):
-            own = found[images]
-            five[f"five, {images}"] = own["infinite"]["mean"] + own["disagreement"]["mean"] / 5
+            own, five[f"five, {images}"] = found[images], found[images]["all"]
+            if many:
+                five[f"five, {images}"] = own["infinite"]["mean"] + own["disagreement"]["mean"] / 5
         first = {"networks": found["title"], "trained": str(test["count"])}
-        rows.append(first | cells(test | five, ENSEMBLE))
+        known = test | five | ({} if many else {"infinite": None})
+        rows.append(first | cells(known, ENSEMBLE))
     return rows
 
 

@@ -238,6 +238,16 @@ def encode(completed: torch.Tensor) -> str:
     return base64.b64encode((completed * 255).round().byte().cpu().numpy()).decode()
 
 
+def encode_errors(mse: np.ndarray) -> str:
+    """Return each image's error (N,) as base64 of half-precision numbers: to 0.05 %."""
+    return base64.b64encode(mse.astype("<f2")).decode()
+
+
+def decode_errors(text: str) -> np.ndarray:
+    """Return what :func:`encode_errors` wrote: (N,) float64."""
+    return np.frombuffer(base64.b64decode(text), dtype="<f2").astype(np.float64)
+
+
 def decode(text: str) -> np.ndarray:
     """Return what :func:`encode` wrote: (N, 28, 14) in [0, 1]."""
     pixels = np.frombuffer(base64.b64decode(text), dtype=np.uint8).reshape(-1, 28, 14)

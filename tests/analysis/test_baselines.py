@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 from sklearn import linear_model
-from sklearn.decomposition import PCA
 
 from halfgen_lib.analysis import baselines
 from halfgen_lib.analysis.baselines import (
@@ -10,12 +9,10 @@ from halfgen_lib.analysis.baselines import (
     LowRankRidge,
     Mirror,
     NearestNeighbours,
-    PrincipalComponents,
     Ridge,
     TrainMean,
     fit_baselines,
 )
-from halfgen_lib.data import halves
 from halfgen_lib.evaluation import mse_per_image, score_images
 
 every = pytest.mark.parametrize("kind", BASELINES.values(), ids=BASELINES)
@@ -108,25 +105,6 @@ def test_no_other_map_of_its_rank_has_a_lower_ridge_objective(train):
         assert objective(best) < objective(nudge @ best)
 
 
-def test_all_components_recover_images_of_low_rank():
-    generator = torch.Generator().manual_seed(1)
-    basis = torch.rand(6, 1, 28, 28, generator=generator) / 6
-    images = torch.einsum("nk,kchw->nchw", torch.rand(80, 6, generator=generator), basis)
-    left, right = halves(images)
-    baseline = PrincipalComponents(49).fit(left[:50], right[:50])
-    assert torch.allclose(baseline.predict(left[50:]), right[50:], atol=1e-4)
-
-
-def test_components_follow_the_covariance_of_scikit_learn():
-    """With more images than pixels scikit-learn's noise is the same mean of what is left out."""
-    images = torch.rand(900, 1, 28, 28, generator=torch.Generator().manual_seed(2)).square()
-    covariance = PCA(40, svd_solver="full").fit(rows(images.view(900, 28, 28))).get_covariance()
-    left = np.arange(784) % 28 < 14
-    expected = covariance[~left][:, left] @ np.linalg.inv(covariance[left][:, left])
-    found = PrincipalComponents(40).fit(*halves(images)).coefficients(40)
-    assert np.allclose(found, expected, atol=1e-6)
-
-
 # --- the contract --------------------------------------------------------------------------------
 
 
@@ -183,7 +161,6 @@ def test_few_training_images_narrow_the_grid(sample):
     train = sample.train.select(torch.arange(10))
     fitted = fit_baselines(train, sample.test)
     assert max(fitted["nearest"].validation_mse) == 10
-    assert set(fitted["components"].validation_mse) == {9}
 
 
 def test_no_validation_images_are_an_error(train):

@@ -1,4 +1,4 @@
-"""Distances between sets of images, copies, donors and the floor: known answers."""
+"""Distances between sets of images, copies and donors: known answers."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from halfgen_lib.analysis import distances, floor
+from halfgen_lib.analysis import distances
 from halfgen_lib.analysis.baselines import Donor
 from halfgen_lib.analysis.distances import nearest_rms
 
@@ -112,40 +112,3 @@ def test_donors_refuse_bad_input(train, generator):
         donor.sample(train[0], 0, generator)
     with pytest.raises(ValueError, match="shape"):
         donor.sample(train[0][0], 1, generator)
-
-
-# --- the floor -----------------------------------------------------------------------------------
-
-
-def noisy(generator, count, noise):
-    """Left halves on a line, right halves that equal them but for noise."""
-    place = 0.4 + 0.2 * torch.rand(count, 1, 1, 1, generator=generator)
-    left, right = (place.expand(-1, 1, 28, 14).clone() for _ in range(2))
-    return left, right + noise * torch.randn(right.shape, generator=generator)
-
-
-def test_pairs_find_the_noise_of_a_smooth_function(generator):
-    images, pool = noisy(generator, 300, 0.1), noisy(generator, 500, 0.1)
-    found = floor.pairs_floor(images, pool)
-    assert found["extrapolated"]["mean"] == pytest.approx(0.01, rel=0.03)
-    assert found["squared_distance"] == sorted(found["squared_distance"])
-
-
-def test_pairs_of_unlike_images_are_too_high_and_residuals_less(generator):
-    images, pool = noisy(generator, 300, 0.1), noisy(generator, 10, 0.1)
-    pairs = floor.pairs_floor(images, pool)
-    residuals = floor.residuals_floor(lambda left: left * 0.9, images, pool)
-    assert pairs["nearest"]["mean"] > residuals["nearest"]["mean"] > 0.0099
-    assert residuals["mse"]["mean"] > residuals["nearest"]["mean"]
-
-
-def test_ensemble_splits_noise_from_disagreement(generator):
-    left, right = noisy(generator, 200, 0.05)
-    wrong = 0.02 * torch.randn(5, *left.shape, generator=generator)
-    found = floor.ensemble_floor([each.add for each in wrong], (left, right))
-    assert found.pop("count") == 5
-    means = {key: value["mean"] for key, value in found.items()}
-    assert means["disagreement"] == pytest.approx(0.0004, rel=0.02)
-    assert means["infinite"] == pytest.approx(0.0025, rel=0.02)
-    assert means["one"] == pytest.approx(means["infinite"] + means["disagreement"])
-    assert means["all"] == pytest.approx(means["infinite"] + means["disagreement"] / 5)

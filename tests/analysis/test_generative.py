@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from halfgen_lib.analysis import classifier, generative
 from halfgen_lib.analysis.baselines import Donor, Mirror, TrainMean
 from halfgen_lib.data import halves, split, to_unit
+from halfgen_lib.runs.record import decode_errors
 
 IMAGES = 30
 
@@ -43,6 +44,7 @@ def looking(sample):
     record = {"sha256": "0"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(generative, "load_classifier", lambda half=False: (found, record))
+        patch.setattr(generative, "COMPARED", "train mean")
         yield found
 
 
@@ -55,8 +57,7 @@ def methods(sample):
 
 @pytest.fixture(scope="module")
 def made(sample, methods, looking):
-    networks = [methods[name] for name in ("mirror", "train mean")]
-    values = generative.generative_analysis(methods, sample, networks=networks, images=IMAGES)
+    values = generative.generative_analysis(methods, sample, floor_of=["mirror"], images=IMAGES)
     return as_published(values)
 
 
@@ -114,15 +115,43 @@ def test_unsettled_pixels_differ_between_near_images(sample, generator):
 
 
 def test_the_same_again(made, sample, methods, looking):
-    values = generative.generative_analysis(
-        {"donor": methods["donor"]}, sample, images=IMAGES, networks=[methods["mirror"]]
-    )
+    values = generative.generative_analysis({"donor": methods["donor"]}, sample, images=IMAGES)
     again = as_published(values)
-    assert again["methods"]["donor"] == made["methods"]["donor"]
-    assert set(again["floor"]) == {"pairs", "residuals"}
-    assert set(made["floor"]) == {"pairs", "residuals", "ensemble"}
+    row = made["methods"]["donor"]
+    assert again["methods"]["donor"] == {k: v for k, v in row.items() if "above" not in k}
+    assert again["floor"] == {} and set(made["floor"]) == {"mirror"}
+
+
+def test_two_sample_tests_tell_blurred_images_and_not_true_ones(made):
+    """The mean image is told at once; the truth, and other true images, by chance alone."""
+    told = {name: row["two_sample"]["whole"] for name, row in made["methods"].items()}
+    assert told["train mean"]["mean"] > 0.9
+    for found in (told["truth"], made["real"]["two_sample"]["whole"]):
+        assert found["low"] < 0.55 and found["mean"] < 0.75
+    assert made["methods"]["mirror"]["two_sample"]["right"]["count"] == IMAGES
+
+
+def test_shares_of_black_pixels_are_those_of_the_images(made, sample):
+    right = sample.test.halves()[1]
+    assert made["real"]["black"]["mean"] == pytest.approx(
+        (right == 0).double().mean().item(), abs=0.05
+    )
+    assert made["methods"]["truth"]["black"] == made["real"]["black"]
+    assert made["methods"]["train mean"]["black"]["mean"] < made["real"]["black"]["mean"]
+
+
+def test_methods_are_compared_image_by_image(made, methods, sample):
+    rows, errors = made["methods"], made["errors"]
+    least = decode_errors(errors["mirror"]) - decode_errors(errors["train mean"])
+    assert rows["mirror"]["above"]["mean"] == pytest.approx(least.mean(), abs=1e-4)
+    assert "above" not in rows["train mean"]
+    assert made["realism"]["lowest"] == "truth"
+    above = made["realism"]["above"]["donor"]
+    distance = rows["donor"]["frechet"]["mean"] - rows["truth"]["frechet"]["mean"]
+    assert above["low"] < above["mean"] < above["high"]
+    assert above["mean"] == pytest.approx(distance, rel=0.5)
 
 
 def test_a_bad_size_is_refused(sample, methods, looking):
-    with pytest.raises(ValueError, match="images is 31, allowed: 10 to 30"):
-        generative.generative_analysis(methods, sample, images=31)
+    with pytest.raises(ValueError, match="images is 51, allowed: 10 to 50"):
+        generative.generative_analysis(methods, sample, images=51)
