@@ -1,9 +1,11 @@
 """What a study's records say: each variant's mean and spread over seeds, and what is missing."""
 
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
 from ..config import SCHEMA_VERSION, SEEDS, RunConfig
 from ..evaluation import Interval
@@ -176,6 +178,29 @@ def table_rows(summaries: Summaries) -> list[dict[str, str]]:
     ]
 
 
+def recipe_rows(summaries: Summaries) -> list[dict[str, str]]:
+    """Return how each variant that has records was trained, and the minutes of a run."""
+    rows = []
+    for summary in (s for s in summaries.values() if s.count):
+        how, records = summary.records[0].identity, summary.records
+        schedule = how.get("schedule", "plateau").replace("_", " ")
+        minutes = statistics.fmean(record.seconds for record in records) / 60
+        average = f", average {how['ema']:g}" if how.get("ema") else ""
+        decay = f", decay {how['weight_decay']:g}" if how["weight_decay"] else ""
+        rows.append(
+            {
+                "network": summary.name,
+                "epochs": str(how["epochs"]),
+                "batch": str(how["batch_size"]),
+                "learning rate": f"{how['learning_rate']:g}",
+                "training": f"{how['loss']}, {how['optimizer']}{decay}, {schedule}{average}",
+                "seeds": str(summary.count),
+                "minutes": f"{minutes:.0f}",
+            }
+        )
+    return rows
+
+
 def origin_rows(records: Iterable[Record]) -> list[dict[str, str]]:
     """Return where and when the records were made: one row a device and library."""
     commit, groups = attrgetter("origin.git_commit"), {}
@@ -198,3 +223,27 @@ def origin_rows(records: Iterable[Record]) -> list[dict[str, str]]:
 def _first_to_last(texts: Iterable[str]) -> str:
     unique = list(dict.fromkeys(texts))
     return " – ".join(dict.fromkeys((unique[0], unique[-1])))
+
+
+def selection_rows(
+    records: Iterable[Record], analyses: Mapping[str, Mapping[str, Any] | None]
+) -> list[dict[str, str]]:
+    """Return what was chosen, by which images, and how often the test images were scored for it.
+
+    Of the records of all studies, and the published ``analyses``, of which any may be None.
+    """
+    splits = Counter(record.identity["split"] for record in records)
+    baselines, drawn = (analyses.get(name) or {} for name in ("baselines", "generative"))
+    tuned = [m["title"] for m in baselines.get("methods", {}).values() if m.get("hyperparameter")]
+    rows = [
+        ("epoch that is kept, variant that is best", "validation", splits["holdout"]),
+        ("epoch that is kept, by the seed's protocol", "test", splits["as_published"]),
+        (f"settings of {', '.join(tuned)}", "validation", len(tuned)),
+        ("networks of the mean of several", "validation", len(drawn.get("ensembles", ()))),
+        ("temperature and stretch of draws", "validation", int("temperature" in drawn)),
+        ("nothing: measured as they are", "–", len(drawn.get("methods", ()))),
+    ]
+    header = ("chosen", "by images of", "scorings of the test images")
+    found = [dict(zip(header, (*row[:2], str(row[2])), strict=True)) for row in rows if row[2]]
+    total = {"chosen": "**in all**", "by images of": "", header[2]: str(sum(r[2] for r in rows))}
+    return [*found, total]

@@ -1,0 +1,43 @@
+"""All that the report reads: the run that it shows, and what is published."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..data import Dataset, load
+from ..runs import Run, find_run
+from ..runs.record import Record, read_results, results_path
+from ..variants import STUDIES
+from .published import PUBLISHED, published
+from .summaries import Summaries, summarise_variants
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A finished run with its images, and every published result; what is not there is None."""
+
+    run: Run
+    dataset: Dataset
+    study: Summaries  # of the seed's network
+    beyond: Summaries  # of ours
+    records: tuple[Record, ...]  # of both
+    analyses: Mapping[str, Mapping[str, Any] | None]
+    problems: tuple[str, ...]  # results that were left out: show them
+
+    def __getitem__(self, name: str) -> Any:
+        return self.analyses[name]
+
+
+def evidence(run_id: str) -> Evidence:
+    """Gather what is told of the run ``run_id``, and all published results."""
+    run = find_run(run_id)
+    found = {name: read_results(results_path(name)) for name in STUDIES}
+    summaries = [summarise_variants(r.records.values(), name) for name, r in found.items()]
+    return Evidence(
+        run,
+        load(run.config.data),
+        *summaries,
+        tuple(record for results in found.values() for record in results.records.values()),
+        {name: published(name) for name in PUBLISHED},
+        sum((results.problems for results in found.values()), ()),
+    )
