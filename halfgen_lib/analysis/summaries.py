@@ -8,7 +8,7 @@ from operator import attrgetter
 from ..config import SCHEMA_VERSION, SEEDS, RunConfig
 from ..evaluation import Interval
 from ..runs.record import Record
-from ..variants import STUDIES, VARIANTS, members
+from ..variants import NAMES, STUDIES, VARIANTS, members
 
 OTHER_CODE = "made by another revision"
 USABLE = ("", OTHER_CODE)  # of a record's staleness: its settings are those of its variant
@@ -35,6 +35,11 @@ class Summary:
 
     variant: str
     records: tuple[Record, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What readers call it."""
+        return NAMES.get(self.variant, self.variant)
 
     @property
     def count(self) -> int:

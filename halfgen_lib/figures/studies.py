@@ -1,0 +1,186 @@
+"""Charts of what was varied: classes' asymmetry, the study's variants, and more of everything."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from scipy.stats import spearmanr
+
+from ..data import CLASS_NAMES
+from ..variants import GROUPS
+from . import pen
+from .style import BLUE, DASHED, GREEN, INK, NAME, ORANGE, PURPLE, QUIET, SMALL, TITLE, WIDTH
+
+Point = Summary = Any  # of analysis.curves and analysis.summaries, above this package
+KINDS = (  # of classes: a name for those that lie together, their numbers, their colour and shape
+    ("tops, dresses, coats", (0, 2, 3, 4, 6), BLUE, "o"),
+    ("", (1,), GREEN, "^"),
+    ("", (8,), PURPLE, "D"),
+    ("", (5, 7, 9), ORANGE, "s"),
+)
+FAR = 0.14  # a variant whose error is further than this share above the default's is an arrow
+
+
+def symmetry(mirror: np.ndarray, error: np.ndarray, labels: np.ndarray) -> Figure:
+    """Show every image's error against its asymmetry, class means on top, and their correlations.
+
+    ``mirror`` is the error of the left half mirrored, as a guess, ``error`` a network's; all (N,).
+    """
+    figure, _ = pen.sheet(80)
+    limits = {"xlim": np.quantile(mirror, (0.005, 1)), "ylim": np.quantile(error, (0.0005, 1))}
+    limits = {name: (low / 1.2, high * 1.2) for name, (low, high) in limits.items()}
+    axes = pen.panel(figure, 11, 6, 88, 64, xscale="log", yscale="log", **limits)
+    ink = LinearSegmentedColormap.from_list("ink", [(0, 0, 0, 0.06), (0, 0, 0, 0.42)])
+    extent = np.log10(sum(limits.values(), ()))
+    scales = {"xscale": "log", "yscale": "log", "extent": extent, "gridsize": (58, 26)}
+    axes.hexbin(mirror, error, mincnt=1, linewidths=0, cmap=ink, norm=PowerNorm(0.6), **scales)
+    axes.set(**limits)
+    rows = pen.panel(figure, 123, 6, 31, 64, xlim=(0, 1.06), ylim=(10.6, -0.6))
+    rows.spines["bottom"].set_visible(False)
+    rows.tick_params(left=False, bottom=False, labelleft=False, labelbottom=False)
+    rows.set_title("rank correlation", **NAME)
+    means = np.array([[own[labels == c].mean() for own in (mirror, error)] for c in range(10)])
+    names, found = [], []
+    for together, classes, color, shape in KINDS:
+        white = {"markeredgecolor": "white", "markeredgewidth": 0.6}
+        pen.mark(axes, *means[list(classes)].T, shape, color, 5.5, **white)
+        each = [(CLASS_NAMES[c], means[c], color) for c in classes]
+        names += [(together, means[list(classes)].mean(0), color)] if together else each
+        own = [(CLASS_NAMES[c], labels == c) for c in classes]
+        found += [(spearmanr(mirror[i], error[i])[0], name, color, shape) for name, i in own]
+    pen.ticks(axes.xaxis, pen.round_numbers(*limits["xlim"], 6))
+    pen.ticks(axes.yaxis, pen.round_numbers(*limits["ylim"], 6))
+    axes.set_xlabel("error of the left half, mirrored, as a guess (more asymmetric →)", labelpad=3)
+    axes.set_title("the network’s error", **NAME)
+    pen.name_points(axes, names)
+    overall = (spearmanr(mirror, error)[0], "all images", INK, "o")
+    for row, (value, words, color, shape) in enumerate([*sorted(found, reverse=True), overall]):
+        pen.line(rows, [0, value], [row, row], color, 0.8, alpha=0.6)
+        pen.mark(rows, value, row, shape, color, 4.5)
+        pen.beside(rows, f"{value:.2f}", (value, row), **SMALL)
+        pen.beside(rows, words, (0, row), (-4, 0), "right", **SMALL)
+    return figure
+
+
+def factor_dots(factors: Mapping[str, Sequence[Summary]], default: Summary) -> Figure:
+    """Show the validation error of every variant on one scale, in the groups of ``GROUPS``.
+
+    The band is twice the standard deviation of the ``default``'s seeds to either side of their
+    mean; a mark is filled where a variant leaves it; strokes are seeds. What is further away than
+    the share ``FAR`` is an arrow with its number. A star: what validates on the test images.
+    """
+    rows, y = [], 5.0  # of a group, or of a variant: height in mm, words, summary
+    for group, own in GROUPS.items():
+        if there := [(usual, factors[name]) for name, usual in own.items() if name in factors]:
+            rows.append((y := y + 5.6, group, None))
+        for usual, variants in there:
+            y += 0.9
+            for number, summary in enumerate(s for s in variants if s.variant != default.variant):
+                rows.append((y := y + 3.8, usual if number == 0 else "", summary))
+    mean, band = default.mean("val_mse"), 2 * default.sd("val_mse")
+    shown = [value for *_, s in rows if s for value in s.values("val_mse")]
+    limits = min([mean - band, *shown]) - 0.05 * FAR * mean, (1 + FAR) * mean
+    figure, page = pen.sheet(y + 15)
+    axes = pen.panel(figure, 80, 8, 56, y - 4, xlim=limits, ylim=(y + 4, 8))
+    axes.axvspan(mean - band, mean + band, color=INK, alpha=0.1, linewidth=0)
+    axes.axvline(mean, color=INK, linewidth=0.5)
+    axes.set_xlabel("validation error (mean squared)")
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(left=False, labelleft=False)
+    pen.say(axes, mean, 6.4, f"{default.name}: {mean:.4f} ± {band:.4f}", "center")
+    for x, words, to in (
+        (0, "by default", "left"),
+        (40, "instead", "left"),
+        (WIDTH, "change", "right"),
+    ):
+        pen.say(page, x, 6.4, words, to, **NAME)
+    for height, words, summary in rows:
+        pen.say(page, 0, height + 0.95, words, **(TITLE if summary is None else QUIET))
+        if summary:
+            _draw_variant(axes, height, summary, mean, band)
+            star = "" if summary.can_be_chosen else "*"
+            pen.say(page, 40, height + 0.95, summary.name + star)
+            change = pen.percent(summary.mean("val_mse") / mean - 1)
+            pen.say(page, WIDTH, height + 0.95, change, "right", **SMALL)
+    return figure
+
+
+def _draw_variant(axes: Axes, height: float, summary: Summary, mean: float, band: float) -> None:
+    values, value, end = summary.values("val_mse"), summary.mean("val_mse"), axes.get_xlim()[1]
+    clear = abs(value - mean) > band
+    color = INK if not clear else BLUE if value < mean else ORANGE
+    axes.axhline(height, color=INK, alpha=0.1, linewidth=0.4)
+    if value > end:
+        words = f"{value:.4f} →"
+        pen.beside(axes, words, (end, height), (0, 0), "right", color=color, **SMALL)
+        return
+    pen.mark(axes, values, [height] * len(values), "|", color, 4.5, markeredgewidth=0.6)
+    face = {} if clear else {"markerfacecolor": "none"}
+    pen.mark(axes, value, height, "o", color, 4, **face)
+
+
+def error_curves(
+    curves: Mapping[str, Mapping[str, Sequence[Point]]], floor: float | None = None
+) -> Figure:
+    """Show the test error against what lowers it, one panel a quantity, all on the same scales.
+
+    ``curves``: quantity -> network, two at most -> its points. A decade is as wide in each panel,
+    so that slopes compare; at each end stands what the last doubling gave. A dashed line marks the
+    ``floor``, what no predictor can avoid, if there is one.
+    """
+    points = [point for networks in curves.values() for own in networks.values() for point in own]
+    errors = [point.summary.mean("test_mse") for point in points]
+    low, high = 0.95 * min([*errors, floor or 1]), 2.05 * min(errors)
+    figure, page = pen.sheet(70)
+    pen.say(page, 0, 9, "test error (mean squared)", **NAME)
+    ends = {}  # of each quantity, with room for what stands at the end
+    for quantity, networks in curves.items():
+        xs = [point.x for own in networks.values() for point in own]
+        ends[quantity] = min(xs) / 1.3, max(xs) * 3.2
+    widths = {name: math.log10(end / start) for name, (start, end) in ends.items()}
+    x, decade = 12.0, (WIDTH - 12 - 8 * (len(curves) - 1)) / sum(widths.values())  # mm
+    styles = {}
+    for number, (quantity, networks) in enumerate(curves.items()):
+        limits = {"xlim": ends[quantity], "ylim": (low, high), "xscale": "log", "yscale": "log"}
+        axes = pen.panel(figure, x, 16, widths[quantity] * decade, 48, **limits)
+        x += widths[quantity] * decade + 8
+        axes.set_title(quantity, **TITLE)
+        start, most = ends[quantity][0], ends[quantity][1] / 3.2
+        room = int(widths[quantity] * decade / (1.9 * len(f"{most:,.0f}")))
+        pen.ticks(axes.xaxis, pen.round_numbers(start, most, room), "{:,.0f}")
+        levels = MaxNLocator(6).tick_values(low, high)
+        pen.ticks(axes.yaxis, levels[(low < levels) & (levels < high)], "{:.3f}")
+        axes.tick_params(labelleft=number == 0)
+        axes.grid(axis="y")
+        for name, own in networks.items():
+            color, shape = styles.setdefault(name, ((BLUE, "o"), (ORANGE, "s"))[len(styles) % 2])
+            _draw_curve(axes, own, color, shape, name)
+        if floor is not None:
+            axes.axhline(floor, label="what no predictor can avoid", **DASHED)
+    pen.legend(figure, 3)
+    return figure
+
+
+def _draw_curve(axes: Axes, points: Sequence[Point], color: str, shape: str, name: str) -> None:
+    """Draw a network's means and seeds, what the last doubling gave, and what lies above."""
+    xs, ys = [p.x for p in points], [p.summary.mean("test_mse") for p in points]
+    pen.line(axes, xs, ys, color, 1)
+    pen.mark(axes, xs, ys, shape, color, 4, label=name)
+    for x, point in zip(xs, points, strict=True):
+        seeds = point.summary.values("test_mse")
+        pen.mark(axes, [x] * len(seeds), seeds, "_", color, 4, alpha=0.7, zorder=3)
+    if len(points) > 1:
+        change = (ys[-1] / ys[-2]) ** (1 / math.log2(xs[-1] / xs[-2])) - 1
+        pen.beside(axes, pen.percent(change), (xs[-1], ys[-1]), color=color, **SMALL)
+    top = axes.get_ylim()[1]
+    for x, y in zip(xs, ys, strict=True):
+        if y > top:
+            inside = np.interp(math.log(top), np.log(ys)[::-1], np.log(xs)[::-1])
+            words = f"{y:.4f} with {x:,.0f}"
+            pen.beside(axes, words, (math.exp(inside), top), (6, -7), color=color, **SMALL)
