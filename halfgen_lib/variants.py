@@ -2,9 +2,11 @@
 
 A variant is a name and the settings in which it differs from the defaults of
 :class:`config.RunConfig`; a factor is the variants that show the effect of one thing; a study is
-its factors. ``NAMES`` has what readers call each variant, everywhere but in commands.
+its factors. What readers call each variant is in names.toml.
 """
 
+import tomllib
+from pathlib import Path
 from typing import Any
 
 _WIDTHS = (32, 64, 128, 128)
@@ -89,51 +91,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "residual-flow": _SAMPLER | {"model": "residual_flow", "epochs": 9, "learning_rate": 2e-3},
 }
 
-# What text, tables, figures and the explorer call a variant.
-_HALF = "half-wide U-Net"
-NAMES: dict[str, str] = {
-    "default": "autoencoder",
-    "as_published": "the seed’s public code",
-    "slope-1": "identity as activation",
-    **{f"depth-{n}": f"{n} convolutions" for n in (2, 4)},
-    **{f"features-{f}": f"{f} features" for f in ("16-32-64", "64-128-256")},
-    **{f"latent-{n}": f"latent code of {n}" for n in (16, 32, 128, 256)},
-    **{f"lr-{n}": f"learning rate {float(n):g}" for n in ("3e-4", "3e-3", "1e-2")},
-    "sgd": "SGD",
-    "sgd-lr-0.1": "SGD, learning rate 0.1",
-    "rmsprop": "RMSprop",
-    "adamw": "AdamW",
-    "loss-l1": "absolute error",
-    "loss-huber": "Huber loss",
-    "loss-bce": "cross-entropy",
-    "loss-mse-ssim": "squared error and SSIM",
-    "flip": "mirrored at random",
-    **{f"train-{n}k": f"{n},000 images" for n in (1, 3, 10, 30)},
-    "long": "60 epochs",
-    "bfloat16": "bfloat16",
-    "unet": "U-Net",
-    "unet-tiny": "eighth-wide U-Net",
-    "unet-small": "quarter-wide U-Net",
-    "unet-member": "U-Net, 12 epochs",
-    "unet-medium": _HALF,
-    "unet-wide": "wide U-Net",
-    "unet-wide-member": "wide U-Net, 10 epochs",
-    "unet-medium-flip": f"{_HALF}, mirrored at random",
-    "unet-medium-plain-skips": f"{_HALF}, plain skips",
-    "unet-medium-concatenated": f"{_HALF}, concatenated skips",
-    "unet-medium-group-norm": f"{_HALF}, group normalisation",
-    "unet-medium-dropout": f"{_HALF}, dropout",
-    "unet-medium-no-decay": f"{_HALF}, no weight decay",
-    "unet-medium-no-average": f"{_HALF}, no average of weights",
-    "unet-medium-bfloat16": f"{_HALF}, bfloat16",
-    **{f"unet-medium-{n}-epochs": f"{_HALF}, {n} epochs" for n in (2, 4, 14)},
-    **{f"unet-medium-train-{n}k": f"{_HALF}, {n},000 images" for n in (1, 3, 10, 30)},
-    "cvae": "CVAE",
-    "gan": "GAN",
-    "flow": "flow",
-    "residual-flow": "residual flow",
-}
-
 # What the study varies, one thing at a time: a factor is its variants in their order.
 FACTORS: dict[str, tuple[str, ...]] = {
     "depth": ("depth-2", "default", "depth-4"),
@@ -149,27 +106,6 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "precision": ("default", "bfloat16"),
     "protocol": ("default", "as_published", "as_published-long"),
     "convolution": ("default", "mlp"),
-}
-
-# The same for readers: the factors of each group, and what the default has there.
-GROUPS: dict[str, dict[str, str]] = {
-    "the network": {
-        "depth": "3 convolutions",
-        "features": "32-64-128 features",
-        "latent": "latent code of 64",
-        "slope": "leaky rectifier",
-    },
-    "its training": {
-        "learning_rate": "learning rate 0.001",
-        "optimizer": "Adam",
-        "loss": "squared error",
-        "precision": "float32",
-    },
-    "its images": {
-        "train_size": "50,000 images",
-        "flip": "as they are",
-        "protocol": "the seed’s text",
-    },
 }
 
 
@@ -191,6 +127,11 @@ BEYOND: dict[str, tuple[str, ...]] = {
 }
 
 STUDIES = {"study": FACTORS, "beyond": BEYOND}  # by the name of their results file
+
+
+_READERS = tomllib.loads(Path(__file__).with_name("names.toml").read_text(encoding="utf-8"))
+NAMES: dict[str, str] = _READERS["variants"]  # of each variant
+GROUPS: dict[str, dict[str, str]] = _READERS["groups"]  # the factors of each, and the default's
 
 
 def members(factors: dict[str, tuple[str, ...]]) -> list[str]:

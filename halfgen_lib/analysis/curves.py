@@ -1,11 +1,11 @@
 """How far more parameters, more images and more epochs lower the error, over both studies."""
 
-import math
 from collections.abc import Callable, Mapping
 from itertools import product
 from operator import attrgetter
 from typing import NamedTuple
 
+from ..figures.studies import last_doubling
 from ..runs.record import Record
 from ..variants import NAMES, STUDIES
 from .summaries import Summaries, Summary
@@ -43,12 +43,6 @@ def error_curves(summaries: Mapping[str, Summaries]) -> dict[str, dict[str, list
         if curve := points(found, study, axis):
             curves.setdefault(axis, {})[TITLES[study]] = curve
     return curves
-
-
-def last_doubling(curve: list[Point]) -> float:
-    """Return the relative change of the error by a doubling, between the two rightmost points."""
-    (x0, before), (x1, after) = curve[-2:]
-    return (after.mean("test_mse") / before.mean("test_mse")) ** (1 / math.log2(x1 / x0)) - 1
 
 
 def finding(curves: Mapping[str, Mapping[str, list[Point]]]) -> str:

@@ -18,7 +18,6 @@ from .images import (
     class_pages,
     completions,
     image_grid,
-    named_pictures,
     sample_pages,
     sample_sheet,
     teaser,

@@ -14,11 +14,9 @@ from .style import (
     BLUE,
     DASHED,
     INK,
-    NAME,
     ORANGE,
     THIN,
     TITLE,
-    WIDTH,
     Intervals,
     Names,
     canvas,
@@ -85,27 +83,19 @@ def loss_curves(
     third = [own["val_loss"][min(2, len(own["val_loss"]) - 1)] for own in every]  # 1: far above
     low, high = min(min(*h["train_loss"], *h["val_loss"]) for h in every), max(reference, *third)
     limits = low - 0.14 * (high - low), high + 0.05 * (high - low)
-    figure, page = pen.sheet(82)
-    width = (WIDTH - 4 - 8 * len(panels)) / len(panels)
-    pen.say(page, 0, 12, "mean squared error", **NAME)
-    for number, (title, histories) in enumerate(panels.items()):
-        axes = pen.panel(figure, 11 + number * (width + 8), 18, width, 54, ylim=limits)
-        axes.set_title(title, **TITLE)
+    figure, (row,) = canvas(82, ncols=len(panels), sharey=True, squeeze=False)
+    for axes, (title, histories) in zip(row, panels.items(), strict=True):
         axes.axhline(reference, label=f"the seed’s {reference:g}", **THIN)
-        for row, history in enumerate(histories):
-            _draw_losses(axes, history, limits[0] + (0.015 + 0.025 * row) * (high - low))
-        if seed and number == 0:
-            epochs, style = (
-                np.arange(1, len(seed["val_loss"]) + 1),
-                {"color": INK, "linewidth": 1.5},
-            )
-            axes.plot(epochs, seed["val_loss"], label="the seed’s validation", **style)
-            style["linestyle"] = (0, (2, 1.2))
-            axes.plot(epochs, seed["train_loss"], label="the seed’s training", **style)
+        for number, history in enumerate(histories):
+            _draw_losses(axes, history, limits[0] + (0.015 + 0.025 * number) * (high - low))
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
-        axes.set_xlabel("epoch", labelpad=2)
-        axes.yaxis.set_major_locator(MaxNLocator(5))
-        axes.tick_params(labelleft=number == 0)
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 4, 5, 10]))
+        axes.set(xlabel="epoch", ylim=limits)
+        axes.set_title(title, **TITLE)
+    for words, dashes in {"validation": "-", "training": (0, (2, 1.2))}.items() if seed else ():
+        losses = seed["val_loss" if words == "validation" else "train_loss"]
+        style = {"linestyle": dashes, "label": f"the seed’s {words}"}
+        pen.line(row[0], np.arange(1, len(losses) + 1), losses, width=1.5, **style)
     pen.legend(figure, 4)
     return figure
 

@@ -59,19 +59,6 @@ def image_grid(
     return figure
 
 
-def named_pictures(pictures: Strips, height: float, columns: int, width: float = WIDTH) -> Figure:
-    """Show grey pictures (H, W), as high as ``height`` mm, each under its name, in rows."""
-    each, down = width / columns, height + 6
-    figure, axes = pen.sheet(down * math.ceil(len(pictures) / columns), width)
-    for number, (name, image) in enumerate(pictures.items()):
-        row, column = divmod(number, columns)
-        middle = (column + 0.5) * each
-        across = height * image.shape[1] / image.shape[0]
-        pen.say(axes, middle, row * down + 3.4, name, "center", **SMALL)
-        pen.picture(axes, image, middle - across / 2, row * down + 5, height)
-    return figure
-
-
 def completions(
     truth: ndarray, completed: ndarray, positions: ndarray, titles: Names = (), **options
 ) -> Figure:

@@ -84,7 +84,7 @@ def percent(change: float) -> str:
 
 def legend(figure: Figure, columns: int) -> None:
     """Name lines and marks above all axes, from the left: the page's letters may be wider."""
-    place = {"loc": "upper left", "borderpad": 0, "borderaxespad": 0.2, "labelspacing": 0.3}
+    place = {"loc": "outside upper left", "borderpad": 0, "labelspacing": 0.3}
     place |= {"handlelength": 1.4, "handletextpad": 0.5, "columnspacing": 1.6}
     named = {
         mark.get_label(): mark

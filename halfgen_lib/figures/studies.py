@@ -12,16 +12,29 @@ from matplotlib.ticker import MaxNLocator
 from scipy.stats import spearmanr
 
 from ..data import CLASS_NAMES
-from ..variants import GROUPS
+from ..variants import GROUPS, NAMES
 from . import pen
-from .style import BLUE, DASHED, GREEN, INK, NAME, ORANGE, PURPLE, QUIET, SMALL, TITLE, WIDTH
+from .style import (
+    BLUE,
+    DASHED,
+    GREEN,
+    INK,
+    NAME,
+    ORANGE,
+    PURPLE,
+    QUIET,
+    SMALL,
+    TITLE,
+    WIDTH,
+    canvas,
+)
 
 Point = Summary = Any  # of analysis.curves and analysis.summaries, above this package
 KINDS = (  # of classes: a name for those that lie together, their numbers, their colour and shape
-    ("tops, dresses, coats", (0, 2, 3, 4, 6), BLUE, "o"),
-    ("", (1,), GREEN, "^"),
-    ("", (8,), PURPLE, "D"),
-    ("", (5, 7, 9), ORANGE, "s"),
+    ("tops, dresses, coats", [0, 2, 3, 4, 6], BLUE, "o"),
+    ("", [1], GREEN, "^"),
+    ("", [8], PURPLE, "D"),
+    ("", [5, 7, 9], ORANGE, "s"),
 )
 FAR = 0.14  # a variant whose error is further than this share above the default's is an arrow
 
@@ -31,39 +44,38 @@ def symmetry(mirror: np.ndarray, error: np.ndarray, labels: np.ndarray) -> Figur
 
     ``mirror`` is the error of the left half mirrored, as a guess, ``error`` a network's; all (N,).
     """
-    figure, _ = pen.sheet(80)
+    figure, (axes, rows) = canvas(80, ncols=2, width_ratios=(7, 3))
     limits = {"xlim": np.quantile(mirror, (0.005, 1)), "ylim": np.quantile(error, (0.0005, 1))}
     limits = {name: (low / 1.2, high * 1.2) for name, (low, high) in limits.items()}
-    axes = pen.panel(figure, 11, 6, 88, 64, xscale="log", yscale="log", **limits)
     ink = LinearSegmentedColormap.from_list("ink", [(0, 0, 0, 0.06), (0, 0, 0, 0.42)])
-    extent = np.log10(sum(limits.values(), ()))
-    scales = {"xscale": "log", "yscale": "log", "extent": extent, "gridsize": (58, 26)}
-    axes.hexbin(mirror, error, mincnt=1, linewidths=0, cmap=ink, norm=PowerNorm(0.6), **scales)
-    axes.set(**limits)
-    rows = pen.panel(figure, 123, 6, 31, 64, xlim=(0, 1.06), ylim=(10.6, -0.6))
-    rows.spines["bottom"].set_visible(False)
-    rows.tick_params(left=False, bottom=False, labelleft=False, labelbottom=False)
-    rows.set_title("rank correlation", **NAME)
-    means = np.array([[own[labels == c].mean() for own in (mirror, error)] for c in range(10)])
+    scales = {"xscale": "log", "yscale": "log", "extent": np.log10(sum(limits.values(), ()))}
+    look = {"mincnt": 1, "linewidths": 0, "cmap": ink, "norm": PowerNorm(0.6), "gridsize": (58, 26)}
+    axes.hexbin(mirror, error, **scales, **look)
+    axes.set(xlabel="error of the left half, mirrored, as a guess (more asymmetric →)", **limits)
+    axes.set_title("the network’s error", **NAME)
+    pen.ticks(axes.xaxis, pen.round_numbers(*limits["xlim"], 6))
+    pen.ticks(axes.yaxis, pen.round_numbers(*limits["ylim"], 6))
+    own = [np.flatnonzero(labels == c) for c in range(len(CLASS_NAMES))]
+    means = np.array([[mirror[i].mean(), error[i].mean()] for i in own])
     names, found = [], []
     for together, classes, color, shape in KINDS:
         white = {"markeredgecolor": "white", "markeredgewidth": 0.6}
-        pen.mark(axes, *means[list(classes)].T, shape, color, 5.5, **white)
+        pen.mark(axes, *means[classes].T, shape, color, 5.5, **white)
         each = [(CLASS_NAMES[c], means[c], color) for c in classes]
-        names += [(together, means[list(classes)].mean(0), color)] if together else each
-        own = [(CLASS_NAMES[c], labels == c) for c in classes]
-        found += [(spearmanr(mirror[i], error[i])[0], name, color, shape) for name, i in own]
-    pen.ticks(axes.xaxis, pen.round_numbers(*limits["xlim"], 6))
-    pen.ticks(axes.yaxis, pen.round_numbers(*limits["ylim"], 6))
-    axes.set_xlabel("error of the left half, mirrored, as a guess (more asymmetric →)", labelpad=3)
-    axes.set_title("the network’s error", **NAME)
+        names += [(together, means[classes].mean(0), color)] if together else each
+        values = [spearmanr(mirror[own[c]], error[own[c]])[0] for c in classes]
+        found += [(v, CLASS_NAMES[c], color, shape) for v, c in zip(values, classes, strict=True)]
     pen.name_points(axes, names)
-    overall = (spearmanr(mirror, error)[0], "all images", INK, "o")
-    for row, (value, words, color, shape) in enumerate([*sorted(found, reverse=True), overall]):
+    found = [*sorted(found, reverse=True), (spearmanr(mirror, error)[0], "all images", INK, "o")]
+    for row, (value, _, color, shape) in enumerate(found):
         pen.line(rows, [0, value], [row, row], color, 0.8, alpha=0.6)
         pen.mark(rows, value, row, shape, color, 4.5)
         pen.beside(rows, f"{value:.2f}", (value, row), **SMALL)
-        pen.beside(rows, words, (0, row), (-4, 0), "right", **SMALL)
+    rows.set(ylim=(len(found) - 0.4, -0.6), xlim=(min(0, min(found)[0]), 1.15), xticks=[])
+    rows.set_yticks(range(len(found)), [name for _, name, *_ in found])
+    rows.spines["bottom"].set_visible(False)
+    rows.tick_params(left=False)
+    rows.set_title("rank correlation", **NAME)
     return figure
 
 
@@ -94,12 +106,8 @@ def factor_dots(factors: Mapping[str, Sequence[Summary]], default: Summary) -> F
     axes.spines["left"].set_visible(False)
     axes.tick_params(left=False, labelleft=False)
     pen.say(axes, mean, 6.4, f"{default.name}: {mean:.4f} ± {band:.4f}", "center")
-    for x, words, to in (
-        (0, "by default", "left"),
-        (40, "instead", "left"),
-        (WIDTH, "change", "right"),
-    ):
-        pen.say(page, x, 6.4, words, to, **NAME)
+    for x, words in ((0, "by default"), (40, "instead"), (WIDTH, "change")):
+        pen.say(page, x, 6.4, words, "right" if x == WIDTH else "left", **NAME)
     for height, words, summary in rows:
         pen.say(page, 0, height + 0.95, words, **(TITLE if summary is None else QUIET))
         if summary:
@@ -117,9 +125,8 @@ def _draw_variant(axes: Axes, height: float, summary: Summary, mean: float, band
     color = INK if not clear else BLUE if value < mean else ORANGE
     axes.axhline(height, color=INK, alpha=0.1, linewidth=0.4)
     if value > end:
-        words = f"{value:.4f} →"
-        pen.beside(axes, words, (end, height), (0, 0), "right", color=color, **SMALL)
-        return
+        style = {"color": color, **SMALL}
+        return pen.beside(axes, f"{value:.4f} →", (end, height), (0, 0), "right", **style)
     pen.mark(axes, values, [height] * len(values), "|", color, 4.5, markeredgewidth=0.6)
     face = {} if clear else {"markerfacecolor": "none"}
     pen.mark(axes, value, height, "o", color, 4, **face)
@@ -134,37 +141,37 @@ def error_curves(
     so that slopes compare; at each end stands what the last doubling gave. A dashed line marks the
     ``floor``, what no predictor can avoid, if there is one.
     """
-    points = [point for networks in curves.values() for own in networks.values() for point in own]
+    xs = {q: [p.x for own in found.values() for p in own] for q, found in curves.items()}
+    ends = {name: (min(own) / 1.3, max(own) * 3.2) for name, own in xs.items()}  # room at the end
+    decades = [math.log10(end / start) for start, end in ends.values()]
+    points = [point for found in curves.values() for own in found.values() for point in own]
     errors = [point.summary.mean("test_mse") for point in points]
-    low, high = 0.95 * min([*errors, floor or 1]), 2.05 * min(errors)
-    figure, page = pen.sheet(70)
-    pen.say(page, 0, 9, "test error (mean squared)", **NAME)
-    ends = {}  # of each quantity, with room for what stands at the end
-    for quantity, networks in curves.items():
-        xs = [point.x for own in networks.values() for point in own]
-        ends[quantity] = min(xs) / 1.3, max(xs) * 3.2
-    widths = {name: math.log10(end / start) for name, (start, end) in ends.items()}
-    x, decade = 12.0, (WIDTH - 12 - 8 * (len(curves) - 1)) / sum(widths.values())  # mm
-    styles = {}
-    for number, (quantity, networks) in enumerate(curves.items()):
-        limits = {"xlim": ends[quantity], "ylim": (low, high), "xscale": "log", "yscale": "log"}
-        axes = pen.panel(figure, x, 16, widths[quantity] * decade, 48, **limits)
-        x += widths[quantity] * decade + 8
-        axes.set_title(quantity, **TITLE)
-        start, most = ends[quantity][0], ends[quantity][1] / 3.2
-        room = int(widths[quantity] * decade / (1.9 * len(f"{most:,.0f}")))
-        pen.ticks(axes.xaxis, pen.round_numbers(start, most, room), "{:,.0f}")
-        levels = MaxNLocator(6).tick_values(low, high)
-        pen.ticks(axes.yaxis, levels[(low < levels) & (levels < high)], "{:.3f}")
-        axes.tick_params(labelleft=number == 0)
+    limits = 0.95 * min([*errors, floor or 1]), 2.05 * min(errors)
+    shape = {"sharey": True, "squeeze": False, "width_ratios": decades}
+    figure, (row,) = canvas(72, ncols=len(curves), **shape)
+    for axes, (quantity, networks), decade in zip(row, curves.items(), decades, strict=True):
+        axes.set(xscale="log", yscale="log", xlim=ends[quantity], ylim=limits, xlabel=quantity)
+        letters = len(f"{max(xs[quantity]):,.0f}")
+        room = int(WIDTH * 0.9 * decade / sum(decades) / letters / 1.9)
+        low, most = ends[quantity][0], max(xs[quantity])
+        pen.ticks(axes.xaxis, pen.round_numbers(low, most, room), "{:,.0f}")
         axes.grid(axis="y")
         for name, own in networks.items():
-            color, shape = styles.setdefault(name, ((BLUE, "o"), (ORANGE, "s"))[len(styles) % 2])
-            _draw_curve(axes, own, color, shape, name)
+            look = (BLUE, "o") if name == NAMES["default"] else (ORANGE, "s")
+            _draw_curve(axes, own, *look, name)
         if floor is not None:
             axes.axhline(floor, label="what no predictor can avoid", **DASHED)
+    levels = MaxNLocator(6).tick_values(*limits)
+    pen.ticks(row[0].yaxis, levels[(limits[0] < levels) & (levels < limits[1])], "{:.3f}")
+    row[0].set_title("test error (mean squared)", **NAME)
     pen.legend(figure, 3)
     return figure
+
+
+def last_doubling(points: Sequence[Point]) -> float:
+    """Return the relative change of the error by a doubling, between the two rightmost points."""
+    (x0, before), (x1, after) = points[-2:]
+    return (after.mean("test_mse") / before.mean("test_mse")) ** (1 / math.log2(x1 / x0)) - 1
 
 
 def _draw_curve(axes: Axes, points: Sequence[Point], color: str, shape: str, name: str) -> None:
@@ -176,11 +183,8 @@ def _draw_curve(axes: Axes, points: Sequence[Point], color: str, shape: str, nam
         seeds = point.summary.values("test_mse")
         pen.mark(axes, [x] * len(seeds), seeds, "_", color, 4, alpha=0.7, zorder=3)
     if len(points) > 1:
-        change = (ys[-1] / ys[-2]) ** (1 / math.log2(xs[-1] / xs[-2])) - 1
-        pen.beside(axes, pen.percent(change), (xs[-1], ys[-1]), color=color, **SMALL)
-    top = axes.get_ylim()[1]
-    for x, y in zip(xs, ys, strict=True):
-        if y > top:
-            inside = np.interp(math.log(top), np.log(ys)[::-1], np.log(xs)[::-1])
-            words = f"{y:.4f} with {x:,.0f}"
-            pen.beside(axes, words, (math.exp(inside), top), (6, -7), color=color, **SMALL)
+        pen.beside(axes, pen.percent(last_doubling(points)), (xs[-1], ys[-1]), color=color, **SMALL)
+    if ys[0] > (top := axes.get_ylim()[1]):
+        x = math.exp(np.interp(math.log(top), np.log(ys)[::-1], np.log(xs)[::-1]))
+        told = f"{ys[0]:.4f} with {xs[0]:,.0f}"
+        pen.beside(axes, told, (x, top), (6, -7), color=color, **SMALL)

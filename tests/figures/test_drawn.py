@@ -1,4 +1,4 @@
-"""Every figure of the report: in millimetres, its letters large enough, nothing on anything else."""
+"""Every figure of the report: in millimetres, letters large enough, nothing on anything else."""
 
 from itertools import combinations
 
