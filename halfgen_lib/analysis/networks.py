@@ -18,22 +18,14 @@ from ..runs import Run, default_runs_dir
 from ..runs.published import published_runs
 from ..settings import known
 from ..training import fit
-from ..variants import BEYOND
+from ..variants import BEYOND, NAMES
 from . import distances, floor, sampling
 from .baselines import Donor, fit_baselines
 from .classifier import load_classifier
 from .generative import DRAWS, IMAGES, Predictor, generative_analysis, unsettled
 from .published import publish
 
-# the variant of each network, and what tables call it
-NETWORKS = {
-    "default": "autoencoder",
-    "unet": "U-Net",
-    "cvae": "CVAE",
-    "gan": "GAN",
-    "flow": "flow",
-    "residual-flow": "residual flow",
-}
+NETWORKS = ("default", "unet", "cvae", "gan", "flow", "residual-flow")  # by their variants
 # The variants that the networks of the ensemble are of, in turn: on validation images the errors of
 # networks that overfit and of those that do not are less alike than those within either kind.
 ENSEMBLE = ("unet-wide-member", "unet-wide")
@@ -44,7 +36,7 @@ COVERED = 200  # images that show what temperature and stretch do to 90 % interv
 
 def analyse_networks(
     data: str = "full",
-    networks: Sequence[str] = tuple(NETWORKS),
+    networks: Sequence[str] = NETWORKS,
     *,
     images: int = IMAGES,
     ensemble: int = 0,
@@ -66,8 +58,8 @@ def analyse_networks(
     runs, groups = {name: run(name) for name in chosen}, {}
     if ensemble:
         few = range(min(ensemble, SEEDS))
-        groups = {f"`{name}`": [run(name, seed) for seed in few] for name in BEYOND["ensemble"]}
-        title = " and ".join(f"`{variant}`" for variant in ENSEMBLE) + " in turn"
+        groups = {NAMES[name]: [run(name, seed) for seed in few] for name in BEYOND["ensemble"]}
+        title = " and ".join(NAMES[variant] for variant in ENSEMBLE) + ", mixed"
         groups[title] = [run(ENSEMBLE[seed % len(ENSEMBLE)], seed) for seed in range(ensemble)]
     return publish("generative", networks_analysis(runs, dataset, groups, images), dataset)
 
@@ -99,11 +91,11 @@ def networks_analysis(
     if groups:
         unets = [run.model() for run in [*groups.values()][-1]]
         mean = floor.mean_of([unet.predict for unet in unets])
-        methods["ensemble"] = SimpleNamespace(title=f"{len(unets)} U-Nets", predict=mean)
+        methods["ensemble"] = SimpleNamespace(title=f"{len(unets)} U-Nets, mixed", predict=mean)
     values = generative_analysis(methods, dataset, networks=unets, images=images)
     values["runs"] = {}
     for name, run in runs.items():
-        values["methods"][name]["title"] = NETWORKS[name]
+        values["methods"][name]["title"] = NAMES[name]
         values["runs"][name] = {
             "run_id": run.config.run_id,
             "parameters": models[name].parameter_count(),

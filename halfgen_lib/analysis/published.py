@@ -11,6 +11,7 @@ from ..runs import Run
 from ..runs.provenance import provenance
 from ..runs.record import encode, results_path
 from ..training import choose_device, fit
+from ..variants import NAMES
 from .audits import audit_analysis, erratum_analysis, facing_analysis
 from .baselines import fit_baselines
 
@@ -81,7 +82,7 @@ def baselines_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
         # by image: what makes an image hard for either method cancels
         differences[name] = bootstrap(scores["mse"] - run.scores["mse"])
         pictures[name] = encode(baseline.predict(left))
-    methods["network"] = {"title": "autoencoder", **run.metrics}
+    methods["network"] = {"title": NAMES["default"], **run.metrics}
     pictures["network"] = encode(run.model().predict(left))
     values = {"run_id": run.run_id, "methods": methods, "differences": differences}
     return values | {"examples": {"positions": positions.tolist(), "completions": pictures}}

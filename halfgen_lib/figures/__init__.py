@@ -5,7 +5,6 @@ scale. Colours are of Okabe and Ito's palette, which readers with any colour vis
 """
 
 from .charts import (
-    cost_figure,
     dots,
     loss_curves,
     pixel_histogram,

@@ -10,48 +10,36 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from . import pen
-from .style import (
-    BLUE,
-    DASHED,
-    INK,
-    ORANGE,
-    THIN,
-    TITLE,
-    Intervals,
-    Names,
-    canvas,
-    error_bars,
-)
 
 Point = Summary = Any  # of analysis.curves and analysis.summaries, above this package
-Panels = Mapping[str, Intervals]  # axis label -> one {mean, low, high} a name
+Panels = Mapping[str, pen.Intervals]  # axis label -> one {mean, low, high} a name
 History = Mapping[str, Sequence[float]]  # train_loss, val_loss and lr, one number an epoch
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def pixel_histogram(counts: np.ndarray) -> Figure:
     """Show how often each grey value occurs: counts (256,) of the values 0 to 255."""
-    figure, axes = canvas(50)
-    axes.bar(np.arange(256) / 255, counts / counts.sum(), width=1 / 255, color=BLUE)
+    figure, axes = pen.canvas(50)
+    axes.bar(np.arange(256) / 255, counts / counts.sum(), width=1 / 255, color=pen.BLUE)
     axes.set(xlabel="pixel value", title="share of pixels", yscale="log", xlim=(-0.01, 1.01))
     pen.ticks(axes.yaxis, [10.0**n for n in (-4, -3, -2, -1, 0)])
     return figure
 
 
 def dots(
-    panels: Panels, names: Names, *, reference: Mapping[str, float] = {}, height: float = 70
+    panels: Panels, names: pen.Names, *, reference: Mapping[str, float] = {}, height: float = 70
 ) -> Figure:
     """Show a value with its interval for each name, one panel a measure, names down the side.
 
     ``reference``: axis label -> a value to mark with a dashed line; ``height`` is in mm.
     """
-    figure, axes = canvas(height, ncols=len(panels), sharey=True, squeeze=False)
+    figure, axes = pen.canvas(height, ncols=len(panels), sharey=True, squeeze=False)
     rows = np.arange(len(names))
     for ax, (label, values) in zip(axes[0], panels.items(), strict=True):
-        mean, spread = error_bars(values)
-        ax.errorbar(mean, rows, xerr=spread, fmt="o", color=BLUE, markersize=4, elinewidth=1.2)
+        mean, spread = pen.error_bars(values)
+        ax.errorbar(mean, rows, xerr=spread, fmt="o", color=pen.BLUE, markersize=4, elinewidth=1.2)
         if label in reference:
-            ax.axvline(reference[label], **DASHED)
+            ax.axvline(reference[label], **pen.DASHED)
         ax.set_xlabel(label)
         ax.grid(axis="y")
     axes[0, 0].set_yticks(rows, names)
@@ -83,15 +71,15 @@ def loss_curves(
     third = [own["val_loss"][min(2, len(own["val_loss"]) - 1)] for own in every]  # 1: far above
     low, high = min(min(*h["train_loss"], *h["val_loss"]) for h in every), max(reference, *third)
     limits = low - 0.14 * (high - low), high + 0.05 * (high - low)
-    figure, (row,) = canvas(82, ncols=len(panels), sharey=True, squeeze=False)
+    figure, (row,) = pen.canvas(82, ncols=len(panels), sharey=True, squeeze=False)
     for axes, (title, histories) in zip(row, panels.items(), strict=True):
-        axes.axhline(reference, label=f"the seed’s {reference:g}", **THIN)
+        axes.axhline(reference, label=f"the seed’s {reference:g}", **pen.THIN)
         for number, history in enumerate(histories):
             _draw_losses(axes, history, limits[0] + (0.015 + 0.025 * number) * (high - low))
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 4, 5, 10]))
         axes.set(xlabel="epoch", ylim=limits)
-        axes.set_title(title, **TITLE)
+        axes.set_title(title, **pen.TITLE)
     for words, dashes in {"validation": "-", "training": (0, (2, 1.2))}.items() if seed else ():
         losses = seed["val_loss" if words == "validation" else "train_loss"]
         style = {"linestyle": dashes, "label": f"the seed’s {words}"}
@@ -104,49 +92,26 @@ def _draw_losses(axes: Axes, history: History, foot: float) -> None:
     """Draw one seed's losses, the lowest circled, and at the height ``foot`` what the rate does."""
     validation, rate = np.array(history["val_loss"]), np.array(history["lr"])
     epochs, best = np.arange(1, len(rate) + 1), int(validation.argmin())
-    pen.line(axes, epochs, validation, BLUE, 0.9, label="validation")
-    pen.line(axes, epochs, history["train_loss"], ORANGE, 0.9, label="training")
-    pen.mark(axes, epochs[best], validation[best], "o", BLUE, 4, False, label="lowest validation")
+    pen.line(axes, epochs, validation, pen.BLUE, 0.9, label="validation")
+    pen.line(axes, epochs, history["train_loss"], pen.ORANGE, 0.9, label="training")
+    pen.mark(
+        axes, epochs[best], validation[best], "o", pen.BLUE, 4, False, label="lowest validation"
+    )
     halved = epochs[1:][np.diff(rate) < 0] - 0.5
-    pen.mark(axes, halved, np.full(len(halved), foot), "|", INK, 2.6, label="learning rate falls")
+    pen.mark(
+        axes, halved, np.full(len(halved), foot), "|", pen.INK, 2.6, label="learning rate falls"
+    )
 
 
 def singular_values(values: Sequence[float], latent_dim: int) -> Figure:
     """Show singular values on a logarithmic scale, and the size of the code that limits them."""
-    figure, axes = canvas(56)
+    figure, axes = pen.canvas(56)
     shown = np.maximum(values, values[0] * 1e-17)
-    axes.plot(np.arange(1, len(values) + 1), shown, ".", color=BLUE)
-    axes.axvline(latent_dim + 0.5, **DASHED)
+    axes.plot(np.arange(1, len(values) + 1), shown, ".", color=pen.BLUE)
+    axes.axvline(latent_dim + 0.5, **pen.DASHED)
     pen.beside(axes, f"latent code: {latent_dim}", (latent_dim + 0.5, values[0]))
     axes.set(xlabel="number", title="singular value", yscale="log")
     powers = range(round(math.log10(shown[-1])), round(math.log10(values[0])) + 1, 4)
     names = [f"10{str(n).translate(RAISED)}" for n in powers]
     pen.ticks(axes.yaxis, [10.0**n for n in powers], names)
     return figure
-
-
-def cost_figure(cost: Mapping[str, Any]) -> Figure:
-    """Show the bench's ``cost``: seconds against training images and against pixels, log axes."""
-    figure, (left, right) = canvas(64, ncols=2)
-    images, pixels = cost["images"], cost["pixels"]
-    counts = {f"{own['images']:,}": own["images"] for own in images["points"]}
-    _draw_cost(left, counts, images, "epoch_seconds")
-    left.set(xlabel="training images", title="seconds an epoch")
-    sides = {f"{own['side']} × {own['side']}": own["side"] ** 2 for own in pixels["points"]}
-    _draw_cost(right, sides, pixels, "seconds_per_image")
-    right.set(xlabel="pixels of an image", title="seconds an image")
-    return figure
-
-
-def _draw_cost(ax: Axes, ticks: Mapping[str, int], measured: Mapping[str, Any], key: str) -> None:
-    """Draw medians with their range, and the line of their slope through their centre."""
-    x = np.array(list(ticks.values()))
-    median, spread = error_bars([point[key] for point in measured["points"]], "median")
-    ax.errorbar(x, median, yerr=spread, fmt="o", color=BLUE, markersize=4)
-    middle = np.exp(np.log(x).mean()), np.exp(np.log(median).mean())
-    ax.plot(x, middle[1] * (x / middle[0]) ** measured["slope"], **DASHED)
-    place = {"transform": ax.transAxes, "ha": "left", "va": "top"}
-    ax.text(0.04, 0.96, f"dashed: slope {measured['slope']:.2f}", **place)
-    ax.set(xscale="log", yscale="log")
-    pen.ticks(ax.xaxis, x, list(ticks))
-    pen.ticks(ax.yaxis, pen.round_numbers(*ax.get_ylim()))

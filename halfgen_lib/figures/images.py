@@ -17,7 +17,7 @@ from ..models.base import Completer
 from ..models.layers import layer_table, stages
 from ..runs.record import decode, decode_all
 from . import pen
-from .style import BLUE, INK, NAME, ORANGE, SMALL, TITLE, WIDTH, Names
+from .pen import WIDTH, Names
 from .tables import Analysis
 
 Strips = Mapping[str, ndarray]  # title -> grey picture (H, W)
@@ -34,7 +34,12 @@ def tile(images: ndarray, gap: int) -> ndarray:
 
 
 def image_grid(
-    images: ndarray, rows: Names, columns: Names = (), *, group: int = 1, width: float = WIDTH
+    images: ndarray,
+    rows: Names,
+    columns: Names = (),
+    *,
+    group: int = 1,
+    width: float = WIDTH,
 ) -> Figure:
     """Show images (R, C, H, W) in [0, 1] in named rows and columns; NaN stays blank.
 
@@ -50,12 +55,12 @@ def image_grid(
     height = side * images.shape[2] / images.shape[3]
     figure, axes = pen.sheet(head + height * len(rows), width)
     for row, name in enumerate(rows):
-        pen.say(axes, margin - 2, head + height * (row + 0.5) + 1, name, "right", **SMALL)
+        pen.say(axes, margin - 2, head + height * (row + 0.5) + 1, name, "right", **pen.SMALL)
     for number, part in enumerate(groups):
         x = margin + number * each
         pen.picture(axes, tile(part, gap=1), x, head, height * len(rows))
         if titles:
-            pen.say(axes, x, head - 1.4, titles[number], **SMALL)
+            pen.say(axes, x, head - 1.4, titles[number], **pen.SMALL)
     return figure
 
 
@@ -111,11 +116,11 @@ def teaser(
             for row, c in enumerate(map(CLASS_NAMES.index, names)):
                 half = None if halves is None else halves[c]
                 pen.completed(axes, left[c], half, x, top + row * (side + 2.4), side)
-            pen.say(axes, x, top - 2, title, **SMALL)
+            pen.say(axes, x, top - 2, title, **pen.SMALL)
             x += near + (side / 2 if halves is None else side)
         if heading:
             pen.line(axes, [start, x - near], [4.3, 4.3])
-            pen.say(axes, start, 3, heading, **NAME)
+            pen.say(axes, start, 3, heading, **pen.NAME)
         x += far - near
     return figure
 
@@ -135,11 +140,11 @@ def sample_sheet(
     for number, name in enumerate(names):
         c, x, y = CLASS_NAMES.index(name), (WIDTH - block) * (number % 2), down * (number // 2)
         pen.line(axes, [x, x + block], [y + 4.9] * 2)
-        pen.say(axes, x, y + 3.6, name, **TITLE)
+        pen.say(axes, x, y + 3.6, name, **pen.TITLE)
         for start, groups in ((x, single), (x + side + aside, drawn)):
             for row, (title, halves) in enumerate(groups.items()):
                 top = y + head + row * high
-                pen.say(axes, start, top - 1.5, title, **SMALL)
+                pen.say(axes, start, top - 1.5, title, **pen.SMALL)
                 for i, half in enumerate(halves[:4]):
                     shown = None if half is None else half[c]
                     pen.completed(axes, left[c], shown, start + i * (side + gap), top, side)
@@ -215,7 +220,7 @@ def architecture(model: Completer, left: ndarray | None = None) -> Figure:
             end = x + _draw_maps(axes, (x, middle), shape, pixel)
         else:
             width, height, names = 1.5, shape[0] ** 0.5 * 0.88 * pixel, [f"{shape[0]}"]
-            place = {"facecolor": ORANGE, "linewidth": 0}
+            place = {"facecolor": pen.ORANGE, "linewidth": 0}
             axes.add_patch(Rectangle((x, middle - height / 2), width, height, **place))
             end = x + width
         spans.append((kind, x, x + width / 2, end, names))
@@ -230,7 +235,7 @@ def architecture(model: Completer, left: ndarray | None = None) -> Figure:
     style = {"arrowstyle": "-|>,head_width=0.13,head_length=0.28", "mutation_scale": 8, "lw": 0.6}
     for before, after in pairwise(spans):
         ends = (after[1] - 0.3, middle), (before[3] + 0.3, middle)
-        axes.annotate("", *ends, arrowprops={"color": INK, **style})
+        axes.annotate("", *ends, arrowprops={"color": pen.INK, **style})
     scale = max(1, (end + 6) / WIDTH)  # a long network is drawn smaller
     axes.set_xlim(end / 2 - scale * WIDTH / 2, end / 2 + scale * WIDTH / 2)
     axes.set_ylim(middle + scale * 29, middle - scale * 25)
@@ -243,8 +248,9 @@ def _draw_maps(axes: Axes, corner: tuple[float, float], shape: tuple, pixel: flo
     sheets = max(int(math.log2(channels)) - 1, 1)
     for i in reversed(range(sheets)):
         place = x + step * i, middle - rows * pixel / 2 - step * i
-        style = {"facecolor": BLUE, "edgecolor": "white", "linewidth": 0.5, "alpha": 1 - 0.11 * i}
-        axes.add_patch(Rectangle(place, columns * pixel, rows * pixel, **style))
+        style = {"facecolor": pen.BLUE, "edgecolor": "white", "linewidth": 0.5}
+        sheet = Rectangle(place, columns * pixel, rows * pixel, alpha=1 - 0.11 * i, **style)
+        axes.add_patch(sheet)
     return columns * pixel + step * (sheets - 1)
 
 
@@ -252,7 +258,7 @@ def _name_stages(axes: Axes, spans: Sequence[tuple]) -> None:
     """Write sizes under maps and vectors, and what is done once above a bracket."""
     for _, _, centre, _, names in spans:
         for row, words in enumerate(names):
-            pen.say(axes, centre, 43 + 3.5 * row, words, "center", **SMALL)
+            pen.say(axes, centre, 43 + 3.5 * row, words, "center", **pen.SMALL)
     start = 0
     for kind, steps in groupby(range(1, len(spans)), key=lambda i: spans[i][0]):
         last = [*steps][-1]
@@ -260,5 +266,5 @@ def _name_stages(axes: Axes, spans: Sequence[tuple]) -> None:
         if kind != "reshape":
             pen.line(axes, [ends[0], *ends, ends[1]], [8, 7, 7, 8])
             kind += " layers" if kind == "fully connected" else "s" * (many > 1)
-            pen.say(axes, sum(ends) / 2, 5.4, f"{many} {kind}", "center", **SMALL)
+            pen.say(axes, sum(ends) / 2, 5.4, f"{many} {kind}", "center", **pen.SMALL)
         start = last

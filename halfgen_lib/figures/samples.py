@@ -8,13 +8,12 @@ from matplotlib.figure import Figure
 
 from ..variants import NAMES
 from . import pen
-from .style import BLUE, DASHED, INK, NAME, ORANGE, QUIET, SMALL, WIDTH, canvas, error_bars
 from .tables import Analysis, Methods, drawing
 
 NETWORKS = {*NAMES, "ensemble"}
 # of what a method is: shape, colour, filled
-SIMPLE, PREDICTS = ("s", INK, True), ("o", BLUE, True)
-DRAWS, MEANS = ("D", ORANGE, True), ("D", ORANGE, False)
+SIMPLE, PREDICTS = ("s", pen.INK, True), ("o", pen.BLUE, True)
+DRAWS, MEANS = ("D", pen.ORANGE, True), ("D", pen.ORANGE, False)
 
 
 def perception_distortion(methods: Methods, real: Analysis) -> Figure:
@@ -34,11 +33,11 @@ def perception_distortion(methods: Methods, real: Analysis) -> Figure:
     }
     figure, page = pen.sheet(95)
     limits = {"xlim": ends["x"], "ylim": ends["y"], "xscale": "log", "yscale": "log"}
-    axes = pen.panel(figure, 8, 16, WIDTH - 9, 66, **limits)
+    axes = pen.panel(figure, 8, 16, pen.WIDTH - 9, 66, **limits)
     pen.ticks(axes.xaxis, pen.round_numbers(*ends["x"]), "{:g}")
     pen.ticks(axes.yaxis, pen.round_numbers(*ends["y"], 4), "{:g}")
     axes.set_xlabel("mean squared error", labelpad=3)
-    axes.set_title("Fréchet distance from true images", **NAME)
+    axes.set_title("Fréchet distance from true images", **pen.NAME)
     names = []
     for name, row in near.items():
         kind = DRAWS if name in drawn else PREDICTS if name in NETWORKS else SIMPLE
@@ -53,11 +52,10 @@ def perception_distortion(methods: Methods, real: Analysis) -> Figure:
         for name, row in methods.items()
         if name not in near
     ]
-    pen.say(page, WIDTH, 14.5, "\n".join(far), "right", **SMALL, **QUIET)
-    pen.say(
-        page, 8, 92.5, f"↓ other true images, at {real['frechet']['mean']:.1f}", **SMALL, **QUIET
-    )
-    pen.say(page, WIDTH, 92.5, "← nearer to the truth", "right", **SMALL, **QUIET)
+    quiet = {**pen.SMALL, **pen.QUIET}
+    pen.say(page, pen.WIDTH, 14.5, "\n".join(far), "right", **quiet)
+    pen.say(page, 8, 92.5, f"↓ other true images, at {real['frechet']['mean']:.1f}", **quiet)
+    pen.say(page, pen.WIDTH, 92.5, "← nearer to the truth", "right", **quiet)
     count = next((row["mean"]["count"] for row in drawn.values()), 0)
     kinds = {"simple predictor": SIMPLE, "network that predicts the mean": PREDICTS}
     kinds |= {"one draw of a sampler": DRAWS, f"mean of {count} of its draws": MEANS}
@@ -81,16 +79,16 @@ def draw_curves(methods: Methods, references: Sequence[str] = ()) -> Figure:
 
     Lines across mark the errors of the point predictors named in ``references``.
     """
-    figure, grid = canvas(72, ncols=2, sharey=True)
+    figure, grid = pen.canvas(72, ncols=2, sharey=True)
     keys = {"best_of": "best of m draws (an oracle's choice)", "mean_of": "mean of m draws"}
     for axes, (key, label) in zip(grid, keys.items(), strict=True):
         for row in drawing(methods).values():
-            mean, (below, above) = error_bars(row[key][: row["draws"]])
+            mean, (below, above) = pen.error_bars(row[key][: row["draws"]])
             m = np.arange(1, len(mean) + 1)
             axes.fill_between(m, mean - below, mean + above, alpha=0.15, linewidth=0)
             axes.plot(m, mean, marker=".", markersize=3, label=row["title"])
         for name, line in zip(references, ("--", ":", "-."), strict=False):
-            style = DASHED | {"linestyle": line, "label": methods[name]["title"]}
+            style = pen.DASHED | {"linestyle": line, "label": methods[name]["title"]}
             axes.axhline(methods[name]["mse"]["mean"], **style)
         axes.set(xlabel=label, xscale="log")
         pen.ticks(axes.xaxis, (1, 2, 4, 8, 16))

@@ -85,8 +85,9 @@ def markdown_table(rows: Rows, *, header: Header = None, align: str = "") -> str
 
     Rows are mappings, whose keys are the header, or sequences with a header given. A header
     chooses and orders the keys of mappings. `align` has a letter a column, l, r or c; by default
-    the first stands left, the others right. Raises ValueError without a header, or
-    if a row or `align` has another length.
+    the first stands left, the others right. A column without any entry is left out, and a minus
+    before a number is one. Raises ValueError without a header, or if a row or `align` has another
+    length.
     """
     names = list(header or (rows[0] if rows and isinstance(rows[0], Mapping) else ()))
     if not names:
@@ -96,7 +97,9 @@ def markdown_table(rows: Rows, *, header: Header = None, align: str = "") -> str
     for row in (sides, *body):
         if len(row) != len(names):
             raise ValueError(f"{len(names)} columns, but {len(row)} entries in {row}")
-    cells = [[_cell(entry) for entry in row] for row in (names, *body)]
+    filled = [i for i in range(len(names)) if not body or any(str(row[i]).strip() for row in body)]
+    sides = [sides[i] for i in filled]
+    cells = [[_cell(row[i]) for i in filled] for row in (names, *body)]
     # where a table is wider than the page, its columns share it as the dashes do
     widths = [max(3, min(max(map(len, column)), _WIDEST)) for column in zip(*cells, strict=True)]
     marks = [("-" * w).join(_ENDS[side]) for side, w in zip(sides, widths, strict=True)]
@@ -149,4 +152,5 @@ def _template(name: str) -> str:
 
 def _cell(value: Any) -> str:
     """Return a value as one line; what does not break, a no-break space, stays."""
-    return re.sub(r"[ \t\r\n]+", " ", str(value)).strip(" ").replace("|", "\\|")
+    text = re.sub(r"[ \t\r\n]+", " ", str(value)).strip(" ").replace("|", "\\|")
+    return text if "`" in text else re.sub(r"(?<![^\s([])-(?=[\d.])", "\u2212", text)

@@ -27,7 +27,7 @@ def test_the_table_ends_with_the_true_images():
     assert rows[-1]["method"] == "**true\u00a0images**"
     assert all(list(row) == list(rows[0]) for row in rows)
     by_name = {row["method"]: row for row in rows}
-    assert by_name["ridge"]["90 % covers"] == "–" and by_name["flow"]["90 % covers"].endswith("%")
+    assert by_name["ridge"]["90% covers"] == "–" and by_name["flow"]["90% covers"].endswith("%")
 
 
 def test_draws_are_compared_with_true_images():
@@ -54,15 +54,15 @@ def ensemble_values(one, every, infinite, disagreement):
 
 def test_what_an_ensemble_gains_is_told_and_shown():
     test, validation = ensemble_values(0.02, 0.018, 0.017, 0.003), ensemble_values(1, 1, 0.1, 0.5)
-    analysis = {"ensembles": [{"title": "`a` and `b`", "test": test, "validation": validation}]}
+    analysis = {"ensembles": [{"title": "`unet` and `b`", "test": test, "validation": validation}]}
     assert tables.ensemble_finding(analysis) == (
-        "On all 10,000 test images 3 U-Nets (`a` and `b`) err by 0.02000, their mean by 0.01800;"
+        "On all 10,000 test images 3 U-Nets (U-Net and `b`) err by 0.02000, their mean by 0.01800;"
         " that of infinitely many would by 0.01700."
     )
     assert tables.ensemble_finding({"methods": {}}) == ""
     assert tables.ensemble_rows(analysis) == [
         {
-            "networks": "`a` and `b`",
+            "networks": "U-Net and `b`",
             "trained": "3",
             "one": "0.02000",
             "disagreement": "0.00300",
