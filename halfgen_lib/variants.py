@@ -2,9 +2,11 @@
 
 A variant is a name and the settings in which it differs from the defaults of
 :class:`config.RunConfig`; a factor is the variants that show the effect of one thing; a study is
-its factors.
+its factors. What readers call each variant is in names.toml.
 """
 
+import tomllib
+from pathlib import Path
 from typing import Any
 
 _WIDTHS = (32, 64, 128, 128)
@@ -125,6 +127,11 @@ BEYOND: dict[str, tuple[str, ...]] = {
 }
 
 STUDIES = {"study": FACTORS, "beyond": BEYOND}  # by the name of their results file
+
+
+_READERS = tomllib.loads(Path(__file__).with_name("names.toml").read_text(encoding="utf-8"))
+NAMES: dict[str, str] = _READERS["variants"]  # of each variant
+GROUPS: dict[str, dict[str, str]] = _READERS["groups"]  # the factors of each, and the default's
 
 
 def members(factors: dict[str, tuple[str, ...]]) -> list[str]:

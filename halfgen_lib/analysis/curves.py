@@ -1,18 +1,13 @@
-"""How far more parameters, more images and more arithmetic lower the error, over both studies."""
+"""How far more parameters, more images and more epochs lower the error, over both studies."""
 
-import math
 from collections.abc import Callable, Mapping
 from itertools import product
 from operator import attrgetter
 from typing import NamedTuple
 
-import torch
-from torch.utils.flop_counter import FlopCounterMode
-
-from ..models import build_model
-from ..models.base import HALF_SHAPE
+from ..figures.studies import last_doubling
 from ..runs.record import Record
-from ..variants import STUDIES
+from ..variants import NAMES, STUDIES
 from .summaries import Summaries, Summary
 
 
@@ -23,28 +18,20 @@ class Point(NamedTuple):
     summary: Summary
 
 
-def training_flops(record: Record) -> float:
-    """Return the floating-point operations of a run's training, as PyTorch counts an image's."""
-    with torch.random.fork_rng(devices=[]):  # the weights do not matter, nor should they here
-        model = build_model(record.identity["model"], record.identity["model_settings"])
-    with FlopCounterMode(display=False) as counter:
-        model.eval()(torch.zeros(1, *HALF_SHAPE)).sum().backward()
-    return float(counter.get_total_flops()) * record.train_images * record.epochs
-
-
 # axis -> what of a record it shows, and the factor of each study that varies it
 AXES: dict[str, tuple[Callable[[Record], float], Mapping[str, str]]] = {
     "parameters": (attrgetter("parameters"), {"study": "features", "beyond": "size"}),
     "training images": (attrgetter("train_images"), dict.fromkeys(STUDIES, "train_size")),
-    "operations in training": (training_flops, dict.fromkeys(STUDIES, "epochs")),
+    "epochs": (attrgetter("epochs"), {"beyond": "epochs"}),
 }
-TITLES = {"study": "autoencoder", "beyond": "U-Net"}
+TITLES = {"study": NAMES["default"], "beyond": NAMES["unet"]}
 
 
 def points(summaries: Summaries, study: str, axis: str) -> list[Point]:
     """Return the points on an axis of a study's variants that have runs as declared, by x."""
     measure, factors = AXES[axis]
-    own = [summaries[name] for name in STUDIES[study][factors[study]] if name in summaries]
+    names = STUDIES[study].get(factors.get(study, ""), ())
+    own = [summaries[name] for name in names if name in summaries]
     found = [Point(measure(s.records[0]), s) for s in own if s.records and s.as_declared]
     return sorted(found, key=lambda point: point.x)
 
@@ -56,12 +43,6 @@ def error_curves(summaries: Mapping[str, Summaries]) -> dict[str, dict[str, list
         if curve := points(found, study, axis):
             curves.setdefault(axis, {})[TITLES[study]] = curve
     return curves
-
-
-def last_doubling(curve: list[Point]) -> float:
-    """Return the relative change of the error by a doubling, between the two rightmost points."""
-    (x0, before), (x1, after) = curve[-2:]
-    return (after.mean("test_mse") / before.mean("test_mse")) ** (1 / math.log2(x1 / x0)) - 1
 
 
 def finding(curves: Mapping[str, Mapping[str, list[Point]]]) -> str:

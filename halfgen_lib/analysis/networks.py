@@ -16,23 +16,15 @@ from ..models.cvae import CVAECompleter
 from ..models.residual_flow import ResidualFlowCompleter
 from ..runs import Run
 from ..settings import known
-from ..variants import BEYOND
+from ..variants import BEYOND, NAMES
 from . import distances, floor, sampling
 from .baselines import Donor, fit_baselines
 from .classifier import load_classifier
 from .generative import DRAWS, IMAGES, Predictor, generative_analysis, unsettled
 from .published import finished_run, publish, published
 
-# the variant of each network, and what tables call it
-NETWORKS = {
-    "default": "autoencoder",
-    "mlp": "fully connected network",
-    "unet": "U-Net",
-    "cvae": "CVAE",
-    "gan": "GAN",
-    "flow": "flow",
-    "residual-flow": "residual flow",
-}
+# by their variants
+NETWORKS = ("default", "mlp", "unet", "cvae", "gan", "flow", "residual-flow")
 # The variants that the networks of the ensemble are of, in turn: on validation images the errors of
 # networks that overfit and of those that do not are less alike than those within either kind.
 ENSEMBLE = ("unet-wide-member", "unet-wide")
@@ -45,7 +37,7 @@ COVERED = 200  # images that show what temperature and stretch do to 90 % interv
 
 def analyse_networks(
     data: str = "full",
-    networks: Sequence[str] = tuple(NETWORKS),
+    networks: Sequence[str] = NETWORKS,
     *,
     images: int = IMAGES,
     ensemble: int = 0,
@@ -68,8 +60,8 @@ def analyse_networks(
     runs, groups = {name: run(name) for name in chosen}, {}
     if ensemble:
         few = range(min(ensemble, SEEDS))
-        groups = {f"`{name}`": [run(name, seed) for seed in few] for name in BEYOND["ensemble"]}
-        title = " and ".join(f"`{variant}`" for variant in ENSEMBLE) + " in turn"
+        groups = {NAMES[name]: [run(name, seed) for seed in few] for name in BEYOND["ensemble"]}
+        title = " and ".join(NAMES[variant] for variant in ENSEMBLE) + ", mixed"
         groups[title] = [run(ENSEMBLE[seed % len(ENSEMBLE)], seed) for seed in range(ensemble)]
     values = networks_analysis(runs, dataset, groups, images)
     earlier = published("generative" + "-sample" * dataset.is_sample)
@@ -122,12 +114,12 @@ def networks_analysis(
     if groups:
         unets = [run.model() for run in [*groups.values()][-1]]
         mean = floor.mean_of([unet.predict for unet in unets])
-        methods["ensemble"] = SimpleNamespace(title=f"{len(unets)} U-Nets", predict=mean)
+        methods["ensemble"] = SimpleNamespace(title=f"{len(unets)} U-Nets, mixed", predict=mean)
     floor_of = [name for name in ("unet", "ensemble") if name in methods]
     values = generative_analysis(methods, dataset, floor_of=floor_of, images=images)
     values["runs"] = {}
     for name, run in runs.items():
-        values["methods"][name]["title"] = NETWORKS[name]
+        values["methods"][name]["title"] = NAMES[name]
         values["runs"][name] = {
             "run_id": run.config.run_id,
             "parameters": models[name].parameter_count(),

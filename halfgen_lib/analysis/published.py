@@ -12,6 +12,7 @@ from ..runs.provenance import provenance
 from ..runs.published import published_runs
 from ..runs.record import encode, encode_errors, results_path
 from ..training import choose_device, fit
+from ..variants import NAMES
 from .audits import audit_analysis, erratum_analysis, facing_analysis
 from .baselines import fit_baselines
 
@@ -87,7 +88,7 @@ def baselines_analysis(run: Run, fully: Run, dataset: Dataset) -> dict[str, Any]
     left, _ = dataset.test.select(positions).halves(given)
     scores = {n: score_images(each.predict, dataset.test, given) for n, each in fitted.items()}
     methods = {n: each.as_dict() | summarise(scores[n], labels) for n, each in fitted.items()}
-    networks = {"mlp": ("fully connected network", fully), "network": ("autoencoder", run)}
+    networks = {"mlp": (NAMES["mlp"], fully), "network": (NAMES["default"], run)}
     for name, (title, own) in networks.items():
         methods[name], scores[name] = {"title": title, **own.metrics}, own.scores
     predict = {n: each.predict for n, each in fitted.items()}

@@ -10,7 +10,7 @@ from typing import Any
 from ..config import SCHEMA_VERSION, SEEDS, RunConfig
 from ..evaluation import Interval
 from ..runs.record import Record
-from ..variants import STUDIES, VARIANTS, members
+from ..variants import NAMES, STUDIES, VARIANTS, members
 
 OTHER_CODE = "made by another revision"
 USABLE = ("", OTHER_CODE)  # of a record's staleness: its settings are those of its variant
@@ -37,6 +37,11 @@ class Summary:
 
     variant: str
     records: tuple[Record, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What readers call it."""
+        return NAMES.get(self.variant, self.variant)
 
     @property
     def count(self) -> int:
@@ -79,8 +84,9 @@ class Summary:
         """Return the mean and, where there are several seeds, ± the standard deviation."""
         if not self.records:
             return "–"
-        spread = f" ± {self.sd(measure):.{digits}f}" if self.count > 1 else ""
-        return f"{self.mean(measure):.{digits}f}{spread}"
+        sd, least = self.sd(measure), 10.0**-digits
+        spread = f" ± {sd:.{digits}f}" if sd >= least / 2 else f" ± <{least:.{digits}f}"
+        return f"{self.mean(measure):.{digits}f}{spread if self.count > 1 else ''}"
 
     def note(self) -> str:
         """Return what a reader has to know: seeds that are missing, results that are stale."""
@@ -128,7 +134,7 @@ def seed_noise(summaries: Summaries) -> tuple[float, list[str]] | None:
         return None
     mean, sd = usual.mean("val_mse"), usual.sd("val_mse")
     others = [s for n, s in summaries.items() if n != "default" and s.can_be_chosen]
-    return sd, [s.variant for s in others if abs(s.mean("val_mse") - mean) <= 2 * sd]
+    return sd, [s.name for s in others if abs(s.mean("val_mse") - mean) <= 2 * sd]
 
 
 def factor_summaries(summaries: Summaries, study: str = "study") -> dict[str, list[Summary]]:
@@ -144,12 +150,12 @@ def completeness(summaries: Summaries, name: str) -> str:
     if not any(counts):
         return f"**No results yet.** There is no run in `{name}`; `make study` fills `study.json`."
     groups = {
-        "missing": [n for n, s in summaries.items() if not s.count],
-        f"fewer than {SEEDS} seeds": [n for n, s in summaries.items() if 0 < s.count < SEEDS],
-        "stale": [n for n, s in summaries.items() if s.stale],
+        "missing": [s.name for s in summaries.values() if not s.count],
+        f"fewer than {SEEDS} seeds": [s.name for s in summaries.values() if 0 < s.count < SEEDS],
+        "stale": [s.name for s in summaries.values() if s.stale],
     }
     listed = [
-        f"{what}: {', '.join(f'`{n}`' for n in names) if len(names) < len(summaries) else 'all'}"
+        f"{what}: {', '.join(names) if len(names) < len(summaries) else 'all'}"
         for what, names in groups.items()
         if names
     ]
@@ -167,7 +173,7 @@ def table_rows(summaries: Summaries) -> list[dict[str, str]]:
     missing = [summary for summary in summaries.values() if not summary.count]
     return [
         {
-            "variant": f"`{s.variant}`" + ("" if s.can_be_chosen or not s.count else r" \*"),
+            "variant": s.name + ("" if s.can_be_chosen or not s.count else r" \*"),
             "validation MSE": s.text("val_mse", 5),
             "test MSE": s.text("test_mse", 5),
             "test SSIM": s.text("test_ssim", 4),
@@ -205,7 +211,8 @@ def origin_rows(records: Iterable[Record]) -> list[dict[str, str]]:
     """Return where and when the records were made: one row a device and library."""
     commit, groups = attrgetter("origin.git_commit"), {}
     for record in sorted(records, key=attrgetter("origin.finished")):
-        key = record.origin.device, record.origin.versions.get("torch", "unknown")
+        device = record.origin.device.replace(" 1 threads", " 1 thread")
+        key = device, record.origin.versions.get("torch", "unknown")
         groups.setdefault(key, []).append(record)
     return [
         {

@@ -17,6 +17,7 @@ import traitlets
 
 from ..data import CLASS_NAMES, HALF_WIDTH, IMAGE_SIZE, Side
 from ..runs import RunError
+from ..variants import NAMES
 from .explorer import WHAT_TO_RUN, Explorer, Which, page
 from .pictures import PictureError
 
@@ -147,7 +148,7 @@ def walk_panel(explorer: Explorer) -> Panel:
     controls = {
         "first": ImageChoice(explorer, "from", 7),
         "second": ImageChoice(explorer, "to", 9),
-        "model": _dropdown("model", explorer.walkers()),
+        "model": _models(explorer, explorer.walkers()),
         "percent": Slider(50, 0, 100, description="place (%)"),
     }
     missing = "No trained network has an encoder and a decoder: train a cae, or publish one."
@@ -184,9 +185,16 @@ def drawing_panel(explorer: Explorer, start: Which = (0, 0)) -> Panel:
 
 def _completion(explorer: Explorer, **choices: widgets.Widget) -> Controls:
     """Return the choice of a model, more choices, and those of draws: how many, of which seed."""
-    model = _dropdown("model", list(explorer.runs))
+    model = _models(explorer, list(explorer.runs))
     draws = Slider(4, 1, 8, description="draws")
     return {"model": model, **choices, "draws": draws, "seed": Counter(description="draw again")}
+
+
+def _models(explorer: Explorer, names: Sequence[str]) -> widgets.Dropdown:
+    """Return the choice of a network by its name for readers; a run of one's own has its id."""
+    runs = {name: explorer.runs[name].config for name in names}
+    titles = {n: NAMES.get(c.variant, n) + f", {n}" * (n == c.run_id) for n, c in runs.items()}
+    return _dropdown("model", [(title, name) for name, title in titles.items()])
 
 
 def _dropdown(description: str, options: Sequence[Any], **value: Any) -> widgets.Dropdown:

@@ -1,94 +1,66 @@
 """Pictures: images in grids, beside their completions, draws, a gallery's pages, a network."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Mapping, Sequence
+from itertools import groupby, pairwise
 from textwrap import fill
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Polygon
+from matplotlib.patches import Rectangle
 from numpy import ndarray
 
 from ..data import CLASS_NAMES, Images, join
 from ..models.base import Completer
 from ..models.layers import layer_table, stages
 from ..runs.record import decode, decode_all
-from .style import BLUE, ORANGE, WIDTH, Names, canvas
-from .tables import Analysis, drawing
+from . import pen
+from .pen import WIDTH, Names
+from .tables import Analysis
 
-Strip = tuple[str, ndarray]  # title, and a grey picture (H, W)
+Strips = Mapping[str, ndarray]  # title -> grey picture (H, W)
 Pages = dict[str, dict[str, ndarray]]  # title -> name of a strip -> grey picture (H, W)
-
-
-def _draw_images(axes: ndarray, pictures: Iterable[ndarray], titles: Names, **style) -> None:
-    """Draw grey pictures (H, W) in [0, 1], each under its title; ``style``: that of the titles."""
-    for ax, picture, title in zip(axes.flat, pictures, titles, strict=True):
-        ax.imshow(picture, vmin=0, vmax=1)
-        ax.set_axis_off()
-        ax.set_anchor("N")
-        ax.set_title(title, **{"fontsize": 8, **style})
+SHOWN = ("Pullover", "Coat", "Bag", "Ankle boot", "Dress")  # where a page has room for some only
 
 
 def tile(images: ndarray, gap: int) -> ndarray:
-    """Return images (R, C, H, W) as one picture, with ``gap`` white pixels between them."""
+    """Return images (R, C, H, W) as one picture, with ``gap`` blank pixels between them."""
     padding = ((0, 0), (0, 0), (0, gap), (0, gap))
-    cells = np.pad(images.astype(np.float32), padding, constant_values=1)
+    cells = np.pad(images.astype(np.float32), padding, constant_values=np.nan)
     sheet = cells.swapaxes(1, 2).reshape(cells.shape[0] * cells.shape[2], -1)
     return sheet[: sheet.shape[0] - gap, : sheet.shape[1] - gap]
 
 
 def image_grid(
-    images: ndarray, rows: Names, columns: Names = (), *, group: int = 1, width: float = WIDTH
+    images: ndarray,
+    rows: Names,
+    columns: Names = (),
+    *,
+    group: int = 1,
+    width: float = WIDTH,
 ) -> Figure:
     """Show images (R, C, H, W) in [0, 1] in named rows and columns; NaN stays blank.
 
-    Columns that belong together, ``group`` of them, share a name and have no gap between them.
+    Columns that belong together, ``group`` of them, share a name and have no gap between them. The
+    ``width`` is in mm.
     """
-    groups = images.shape[1] // group
-    margin = 0.95  # inches, for the rows' names
-    gap = 0.06 if group == 1 else 0.15  # of a column, between groups
-    cell = (width - margin) / (images.shape[1] + gap * (groups - 1))
-    letters = max(int(cell * group * 72 / 3.8), 1)  # one of this size is 3.8 points wide
-    titles = [fill(name, letters, break_long_words=False) for name in columns] or [""] * groups
-    height = cell * len(rows) * images.shape[2] / images.shape[3] + 0.3
-    grid = {"left": margin / width, "top": 0.96, "wspace": gap / group}
-    parts = (tile(part, gap=1) for part in np.split(images, groups, axis=1))
-    strips = list(zip(titles, parts, strict=True))
-    return _side_by_side(strips, rows, grid, height=height, width=width)
-
-
-def _side_by_side(
-    strips: Sequence[Strip], rows: Names, grid: dict, gap: int = 1, fontsize: float = 8, **options
-) -> Figure:
-    """Draw pictures of the same named rows, ``gap`` pixels apart, in a row.
-
-    ``grid``: where they stand, as matplotlib's ``GridSpec`` takes it; ``options``: the canvas's.
-    """
-    places = {"right": 1, "bottom": 0, **grid}
-    figure, axes = canvas(ncols=len(strips), squeeze=False, gridspec_kw=places, **options)
-    titles, pictures = zip(*strips, strict=True)
-    _draw_images(axes, pictures, titles, fontsize=fontsize, pad=4, linespacing=1.1)
-    step = (len(pictures[0]) + gap) / len(rows)
-    for i, name in enumerate(rows):
-        at = (-2 * gap, (i + 0.5) * step - gap / 2)
-        axes[0, 0].text(*at, name, ha="right", va="center", fontsize=8)
-    return figure
-
-
-def halves_figure(image: ndarray, left: ndarray, right: ndarray) -> Figure:
-    """Show an image (28, 28) beside what is given (28, 14) and what is asked for (28, 14)."""
-    shape = {"ncols": 3, "width_ratios": [2, 1, 1], "gridspec_kw": {"wspace": 0.25}}
-    figure, axes = canvas(1.75, 3.6, **shape)
-    titles = ("image", "given half", "other half")
-    _draw_images(axes, (image, left, right), titles, loc="center")
-    return figure
-
-
-def class_means_figure(means: ndarray, names: Names) -> Figure:
-    """Show the mean image of each class: (10, 28, 28) in [0, 1]."""
-    figure, axes = canvas(2.9, nrows=2, ncols=5)
-    _draw_images(axes, means, names)
+    groups, margin = np.split(images, images.shape[1] // group, axis=1), 21
+    each = (width - margin) / len(groups)
+    side = (each - (1.5 if group == 1 else 4)) / group  # of an image, with its gap
+    letters = max(int(each / 1.35), 1)  # one of this size is so wide
+    titles = [fill(name, letters, break_long_words=False) for name in columns]
+    head = 3.6 * max((title.count("\n") + 1 for title in titles), default=0)
+    height = side * images.shape[2] / images.shape[3]
+    figure, axes = pen.sheet(head + height * len(rows), width)
+    for row, name in enumerate(rows):
+        pen.say(axes, margin - 2, head + height * (row + 0.5) + 1, name, "right", **pen.SMALL)
+    for number, part in enumerate(groups):
+        x = margin + number * each
+        pen.picture(axes, tile(part, gap=1), x, head, height * len(rows))
+        if titles:
+            pen.say(axes, x, head - 1.4, titles[number], **pen.SMALL)
     return figure
 
 
@@ -119,36 +91,87 @@ def baseline_grid(
     return image_grid(np.stack(columns, axis=1), CLASS_NAMES, titles, **options)
 
 
-def sample_sheet(analysis: Analysis, mean: str) -> Figure:
-    """Show left halves, true images, a prediction and six draws of each sampler, a class a row.
+def teaser(
+    analysis: Analysis, predictions: Strips, sampler: str, names: Names = SHOWN, count: int = 6
+) -> Figure:
+    """Show left halves, what is put beside them, and the truth: a class of ``names`` a row.
 
-    Of the analysis ``generative``; the prediction is that of the method ``mean``. Draws stand in
-    two rows; the other pictures are as high as both.
+    Of the first test image of each class in the analysis ``generative``. ``predictions``: name ->
+    the right halves (10, 28, 14) that it takes for the mean; then ``count`` draws of a sampler.
     """
-    methods, shown = analysis["methods"], analysis["examples"]
-    left, right, point = map(decode, (shown["left"], shown["right"], shown["point"][mean]))
-    singles = {"given": np.ones_like(right), "true": right, methods[mean]["title"]: point}
-    strips = {title: _strip(left, half[None], scale=2) for title, half in singles.items()}
-    for name, row in drawing(methods).items():
-        strips[row["title"]] = _strip(left, decode_all(shown["draws"][name]), down=2)
-    heights, widths = zip(*(strip.shape for strip in strips.values()), strict=True)
-    gap, margin = 10, 0.85  # pixels; inches, for the rows' names
-    inch = (WIDTH - margin) / (sum(widths) + gap * (len(widths) - 1))  # of a pixel
-    high = inch * max(heights)
-    size = {"height": high + 0.28, "layout": "none"}  # or pixels would not be equal in all strips
-    grid = {"left": margin / WIDTH, "top": high / size["height"], "width_ratios": widths}
-    grid["wspace"] = gap * len(widths) / sum(widths)
-    return _side_by_side([*strips.items()], CLASS_NAMES, grid, gap=2, fontsize=7.5, **size)
+    shown, near, far, top = analysis["examples"], 1.2, 4.2, 13.5  # mm
+    left, right = decode(shown["left"]), decode(shown["right"])
+    drawn = [("", half) for half in decode_all(shown["draws"][sampler])[:count]]
+    title = analysis["methods"][sampler]["title"]
+    sharp = f"{len(drawn)} draws of the {title}: each sharp, each different"
+    groups = [("", [("left half", None)]), ("one answer, the mean", [*predictions.items()])]
+    groups += [(sharp, drawn), ("", [("truth", right)])]
+    several = len(predictions) + len(drawn)
+    side = (WIDTH - 3 * far - (several - 2) * near) / (several + 1.5)
+    figure, axes = pen.sheet(top + len(names) * (side + 2.4))
+    x = 0.0
+    for heading, columns in groups:
+        start = x
+        for title, halves in columns:
+            for row, c in enumerate(map(CLASS_NAMES.index, names)):
+                half = None if halves is None else halves[c]
+                pen.completed(axes, left[c], half, x, top + row * (side + 2.4), side)
+            pen.say(axes, x, top - 2, title, **pen.SMALL)
+            x += near + (side / 2 if halves is None else side)
+        if heading:
+            pen.line(axes, [start, x - near], [4.3, 4.3])
+            pen.say(axes, start, 3, heading, **pen.NAME)
+        x += far - near
+    return figure
 
 
-def _strip(left: ndarray, halves: ndarray, scale: int = 1, down: int = 1) -> ndarray:
-    """Return whole images, (R, 28, 14) left and (C, R, 28, 14) right, as one grey picture.
+def sample_sheet(
+    analysis: Analysis, means: Names = ("default", "unet"), names: Names = SHOWN[:4]
+) -> Figure:
+    """Show the first test image of each class in ``names``, and four draws of each network.
 
-    One pixel of an image has ``scale`` a side; the C images of a left half stand in ``down`` rows.
+    Of the analysis ``generative``; beside the draws stand the left half, the truth and the
+    predictions of the methods ``means``. Ticks mark the seam.
     """
-    images = np.stack([np.concatenate([left, half], axis=2) for half in halves], axis=1)
-    images = images.reshape(len(left) * down, -1, *images.shape[2:])
-    return tile(images.repeat(scale, axis=2).repeat(scale, axis=3), gap=scale)
+    side, gap, high, aside, head = 12.9, 1.4, 17.5, 4.6, 9.2  # mm
+    left, single, drawn = _examples(analysis, means)
+    block, down = 5 * side + 3 * gap + aside, max(len(single), len(drawn)) * high + head
+    figure, axes = pen.sheet(down * math.ceil(len(names) / 2) - 3)
+    for number, name in enumerate(names):
+        c, x, y = CLASS_NAMES.index(name), (WIDTH - block) * (number % 2), down * (number // 2)
+        pen.line(axes, [x, x + block], [y + 4.9] * 2)
+        pen.say(axes, x, y + 3.6, name, **pen.TITLE)
+        for start, groups in ((x, single), (x + side + aside, drawn)):
+            for row, (title, halves) in enumerate(groups.items()):
+                top = y + head + row * high
+                pen.say(axes, start, top - 1.5, title, **pen.SMALL)
+                for i, half in enumerate(halves[:4]):
+                    shown = None if half is None else half[c]
+                    pen.completed(axes, left[c], shown, start + i * (side + gap), top, side)
+    return figure
+
+
+def sample_pages(analysis: Analysis, means: Names = ("default", "unet")) -> Pages:
+    """Return a page a class of what :func:`sample_sheet` shows of some: all draws that are kept."""
+    left, single, drawn = _examples(analysis, means)
+    single.pop("left half")
+    return {
+        name: {
+            title: tile(np.stack([np.hstack([left[c], half[c]]) for half in halves])[None], gap=4)
+            for title, halves in (single | drawn).items()
+        }
+        for c, name in enumerate(CLASS_NAMES)
+    }
+
+
+def _examples(analysis: Analysis, means: Names) -> tuple[ndarray, dict, dict]:
+    """Return left halves, and by title the single right halves of each and those drawn."""
+    shown, rows = analysis["examples"], analysis["methods"]
+    single = {"left half": [None], "truth": [decode(shown["right"])]}
+    single |= {rows[n]["title"]: [decode(shown["point"][n])] for n in means if n in rows}
+    networks = [name for name in shown["draws"] if name in analysis["runs"]]
+    drawn = {rows[name]["title"]: decode_all(shown["draws"][name]) for name in networks}
+    return decode(shown["left"]), single, drawn
 
 
 def class_pages(
@@ -177,37 +200,71 @@ def pairs_strip(truth: ndarray, completed: ndarray) -> ndarray:
     return tile(np.stack([tile(pair, gap=1) for pair in pairs])[None], gap=8)
 
 
-def architecture(model: Completer) -> Figure:
-    """Draw a network's maps as boxes: height as the map, depth as the channels."""
-    figure, axes = canvas(2.59)
-    upright = {"va": "center", "fontsize": 7.5, "rotation": 90, "rotation_mode": "anchor"}
-    x = 0.0
-    for name, shape in stages(layer_table(model)):
+def architecture(model: Completer, left: ndarray | None = None) -> Figure:
+    """Draw a network to scale: a pixel is as large in every map, sheets stand for channels.
+
+    With a left half (28, 14) in [0, 1], it and its completion stand in the place of the ends.
+    """
+    layers = stages(layer_table(model))
+    figure, axes = pen.sheet(54)
+    middle, pixel, x, spans = 25, 0.86, 0.0, []
+    for i, (kind, shape) in enumerate(layers):
         if len(shape) == 3:
-            channels, height, width = shape
-            depth = channels**0.6 / 2
+            width, names = (
+                shape[2] * pixel,
+                [
+                    f"{shape[1]} × {shape[2]}",
+                    f"{shape[0]} maps" if len(layers) < 14 else f"× {shape[0]}",
+                ],
+            )
+            end = x + _draw_maps(axes, (x, middle), shape, pixel)
         else:
-            height, width, depth = shape[0] ** 0.5, 0.0, 1.2
-        x = _draw_box(axes, x, height, depth, 0.35 * width)  # a map's width recedes
-        middle = x - depth / 2 - 0.35 * width / 2
-        axes.text(middle, -19.5, " × ".join(map(str, shape)), ha="right", **upright)
-        axes.text(middle, 19.5, name, ha="left", **upright)
-        x += 3.2
-    axes.set(xlim=(-1.5, x - 1.5), ylim=(-38, 44), aspect="auto")
-    axes.axhline(62, color="none", clip_on=False)  # room: the page's letters are wider than STIX's
-    axes.set_axis_off()
+            width, height, names = 1.5, shape[0] ** 0.5 * 0.88 * pixel, [f"{shape[0]}"]
+            place = {"facecolor": pen.ORANGE, "linewidth": 0}
+            axes.add_patch(Rectangle((x, middle - height / 2), width, height, **place))
+            end = x + width
+        spans.append((kind, x, x + width / 2, end, names))
+        follows = layers[min(i + 1, len(layers) - 1)][1]
+        x = end + (6 if len(follows) == len(shape) else 8.4)  # names of both kinds are wide
+    if left is not None:
+        ends = left, model.predict(torch.from_numpy(left)[None, None])[0, 0].numpy()
+        for i, half, words in ((0, ends[0], "left half"), (-1, ends[1], "right half")):
+            pen.picture(axes, half, spans[i][1], middle - 14 * pixel, 28 * pixel)
+            spans[i][4][1] = words
+    _name_stages(axes, spans)
+    style = {"arrowstyle": "-|>,head_width=0.13,head_length=0.28", "mutation_scale": 8, "lw": 0.6}
+    for before, after in pairwise(spans):
+        ends = (after[1] - 0.3, middle), (before[3] + 0.3, middle)
+        axes.annotate("", *ends, arrowprops={"color": pen.INK, **style})
+    scale = max(1, (end + 6) / WIDTH)  # a long network is drawn smaller
+    axes.set_xlim(end / 2 - scale * WIDTH / 2, end / 2 + scale * WIDTH / 2)
+    axes.set_ylim(middle + scale * 29, middle - scale * 25)
     return figure
 
 
-def _draw_box(axes: Axes, x: float, height: float, depth: float, shift: float) -> float:
-    """Draw a box from ``x`` on that recedes by ``shift``, up and right; return where it ends."""
-    right, low, high = x + depth, -height / 2, height / 2
-    style = {"edgecolor": "white", "linewidth": 0.6, "facecolor": BLUE if shift else ORANGE}
-    axes.add_patch(Polygon([(x, low), (right, low), (right, high), (x, high)], **style))
-    if shift:  # a vector is flat
-        far, back = right + shift, high + shift
-        top = [(x, high), (right, high), (far, back), (x + shift, back)]
-        side = [(right, low), (far, low + shift), (far, back), (right, high)]
-        axes.add_patch(Polygon(top, alpha=0.6, **style))
-        axes.add_patch(Polygon(side, alpha=0.8, **style))
-    return right + shift
+def _draw_maps(axes: Axes, corner: tuple[float, float], shape: tuple, pixel: float) -> float:
+    """Draw maps (C, H, W) as sheets, of 32, 64, 128 channels 4, 5, 6; return how wide they are."""
+    (x, middle), (channels, rows, columns), step = corner, shape, 0.8
+    sheets = max(int(math.log2(channels)) - 1, 1)
+    for i in reversed(range(sheets)):
+        place = x + step * i, middle - rows * pixel / 2 - step * i
+        style = {"facecolor": pen.BLUE, "edgecolor": "white", "linewidth": 0.5}
+        sheet = Rectangle(place, columns * pixel, rows * pixel, alpha=1 - 0.11 * i, **style)
+        axes.add_patch(sheet)
+    return columns * pixel + step * (sheets - 1)
+
+
+def _name_stages(axes: Axes, spans: Sequence[tuple]) -> None:
+    """Write sizes under maps and vectors, and what is done once above a bracket."""
+    for _, _, centre, _, names in spans:
+        for row, words in enumerate(names):
+            pen.say(axes, centre, 43 + 3.5 * row, words, "center", **pen.SMALL)
+    start = 0
+    for kind, steps in groupby(range(1, len(spans)), key=lambda i: spans[i][0]):
+        last = [*steps][-1]
+        ends, many = (spans[start][2] + 0.5, spans[last][2] - 0.5), last - start
+        if kind != "reshape":
+            pen.line(axes, [ends[0], *ends, ends[1]], [8, 7, 7, 8])
+            kind += " layers" if kind == "fully connected" else "s" * (many > 1)
+            pen.say(axes, sum(ends) / 2, 5.4, f"{many} {kind}", "center", **pen.SMALL)
+        start = last

@@ -1,11 +1,13 @@
 """Rows of the tables that notebooks and the report share, and what they come to, as text."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ..data import CLASS_NAMES
 from ..models.base import Completer
 from ..models.layers import layer_table
+from ..variants import NAMES, VARIANTS
 
 Row = dict[str, str]
 Analysis = Mapping[str, Any]
@@ -24,7 +26,7 @@ SAMPLING = {
     "MSE, mean": ("mse of mean", ".4f"),
     "CRPS": ("crps", ".4f"),
     "energy": ("energy", ".3f"),
-    "90 % covers": ("covers", ".0%"),
+    "90% covers": ("covers", ".0%"),
     "spread over skill": ("spread_skill", ".2f"),
     "same class": ("agreement", ".1%"),
     "seam": ("seam", ".3f"),
@@ -38,10 +40,10 @@ TEMPERATURE = {
     "temperature": ("temperature", "g"),
     "stretch": ("stretch", "g"),
     "Fréchet": ("frechet", ".1f"),
-    "90 % covers": ("coverage", ".1%"),
+    "90% covers": ("coverage", ".1%"),
     "CRPS": ("crps", ".4f"),
 }
-MEMORY = {"nearest": ("0.0", ".3f"), "1 % quantile": ("0.01", ".3f"), "median": ("0.5", ".3f")}
+MEMORY = {"nearest": ("0.0", ".3f"), "1% quantile": ("0.01", ".3f"), "median": ("0.5", ".3f")}
 ENSEMBLE = {
     "one": ("one", ".5f"),
     "disagreement": ("disagreement", ".5f"),
@@ -61,6 +63,7 @@ SPEED = {
     "times the floor": ("over_floor", ".1f"),
     "memory (MB)": ("megabytes", ",.0f"),
 }
+TRAIN = "halfgen train --variant"
 ABLATION = {"seconds": ("seconds", ".2f"), "validation MSE": ("val_mse", ".4f")}
 
 
@@ -74,6 +77,19 @@ def ranged(value: Analysis, digits: int) -> str:
     """Return "median (low–high)" of measurements."""
     median, low, high = (f"{value[key]:,.{digits}f}" for key in ("median", "low", "high"))
     return f"{median}{NBSP}({low}–{high})"
+
+
+def readable(text: str) -> str:
+    """Return a text in which each variant in backticks has the name that readers know."""
+    return re.sub(r"`([\w.-]+)`", lambda found: NAMES.get(found[1], found[0]), text)
+
+
+def name_rows() -> list[Row]:
+    """Return what readers call each variant and what commands do, which no other table says."""
+    return [
+        {"name": NAMES[code], "in commands": f"`{code}`", "trained by": f"`{TRAIN} {code}`"}
+        for code in VARIANTS
+    ]
 
 
 def cells(values: Analysis, columns: Mapping[str, tuple[str, str]]) -> Row:
@@ -239,6 +255,7 @@ def ensemble_finding(analysis: Analysis) -> str:
     if "ensembles" not in analysis:
         return ""
     title, values = (analysis["ensembles"][-1][key] for key in ("title", "test"))
+    title = readable(title)
     one, every = (values[key]["mean"] for key in ("one", "all"))
     networks = f"On all {values['one']['count']:,} test images {values['count']} U-Nets ({title})"
     return f"{networks} err by {one:.5f}, their mean by {every:.5f}."
@@ -256,7 +273,7 @@ def ensemble_rows(analysis: Analysis) -> list[Row]:
             own, five[f"five, {images}"] = found[images], found[images]["all"]
             if many:
                 five[f"five, {images}"] = own["infinite"]["mean"] + own["disagreement"]["mean"] / 5
-        first = {"networks": found["title"], "trained": str(test["count"])}
+        first = {"networks": readable(found["title"]), "trained": str(test["count"])}
         known = test | five | ({} if many else {"infinite": None})
         rows.append(first | cells(known, ENSEMBLE))
     return rows
@@ -266,6 +283,7 @@ def computed(origin: Analysis) -> str:
     """Return where and when something published was computed, for a caption."""
     day, device, commit = (origin[key] for key in ("created", "device", "git_commit"))
     changes = " with changes" if "+" in commit else ""
+    device = device.replace(" 1 threads", " 1 thread")  # as records of before have it
     return f"Computed {day[:10]} on {device} by commit {commit[:8]}{changes}."
 
 
@@ -312,7 +330,7 @@ def ablation_rows(bench: Analysis) -> list[Row]:
 
 
 def bench_finding(bench: Analysis, name: str) -> str:
-    """Return what the report's tables and figure on one device, ``tbl-<name>`` ..., come to."""
+    """Return what the report's tables on one device, ``tbl-<name>`` ..., come to."""
     target, cost, start = (bench[key] for key in ("target", "cost", "startup"))
     imports = {module: seconds["median"] for module, seconds in start["import_seconds"].items()}
     seconds = {title: own["epoch_seconds"]["median"] for title, own in bench["speed"].items()}
@@ -326,7 +344,7 @@ def bench_finding(bench: Analysis, name: str) -> str:
         f"On {bench['machine']['device']} an epoch is {' and '.join(times)} as in the plain loop"
         f" (@tbl-{name}), and {reached} (@tbl-{name}-target, @tbl-{name}-parts). The time of an"
         f" epoch grows with the number of images to the power {cost['images']['slope']:.2f}, that"
-        f" of an image with its pixels to the power {cost['pixels']['slope']:.2f} (@fig-{name})."
+        f" of an image with its pixels to the power {cost['pixels']['slope']:.2f}."
         f" Completions a second are in @tbl-{name}-inference. To start, importing all that trains"
         f" takes {imports['halfgen_lib.training'] / imports['torch']:.2f} times as long as"
         " importing PyTorch alone; loading the verified images,"

@@ -11,6 +11,8 @@ from .. import on_first_use
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGES = "application/vnd.halfgen.pages+json"  # a gallery's, beside the figure that stands for it
+# how an SVG starts whose ink and ground are the page's
+PAGE_INK = '<svg fill="currentColor" stroke-linejoin="round" stroke-linecap="butt" '
 
 _HOMES = {
     "read_parameters": "parameters",

@@ -19,7 +19,7 @@ from IPython.display import display
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from . import PAGES, TEMPLATES
+from . import PAGE_INK, PAGES, TEMPLATES
 
 Rows = Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]]
 Header = Sequence[str] | None
@@ -34,16 +34,22 @@ def use_paper_style() -> None:
     plt.style.use(TEMPLATES / "paper.mplstyle")
 
 
-def figure_svg(figure: Figure) -> str:
-    """Return a figure as SVG; the same figure gives the same text.
+def figure_svg(figure: Figure, name: str = "halfgen") -> str:
+    """Return a figure as SVG; the same figure of the same name gives the same text.
 
-    Its letters stay letters, in the page's fonts: STIX, which measures them, is nearly as wide.
+    Its letters stay letters, in the page's fonts: STIX, which measures them, is nearly as wide. On
+    a white ground its black becomes the page's ink, and its ground the page's.
     """
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "halfgen"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    buffer, white = io.StringIO(), figure.get_facecolor() == (1, 1, 1, 1)
+    with mpl.rc_context({"svg.hashsalt": name}):  # ids differ from those of another figure's
+        about = {"Date": None, "Creator": None}
+        figure.savefig(buffer, format="svg", metadata=about, transparent=white)
     page_fonts = re.search(r"--serif: (.*);", _template("paper.css"))[1].replace('"', "'")
-    return re.sub(r"'STIX\w+'", page_fonts, buffer.getvalue())
+    text = re.sub(r"'STIX\w+'", page_fonts, buffer.getvalue())
+    if not white:
+        return text
+    plain = re.sub(r'<(style|metadata).*?</\1>|(?<=<g) id="[^"]*"', "", text, flags=re.DOTALL)
+    return plain.replace("#000000", "currentColor").replace("<svg ", PAGE_INK, 1)
 
 
 def show_figure(
@@ -55,7 +61,7 @@ def show_figure(
     pictures (H, W) in [0, 1], take its place in the HTML paper: to leaf through, under its caption.
     """
     # JupyterLab shows no SVG of a notebook that somebody else has run, before it is trusted
-    data = {"image/svg+xml": figure_svg(figure), "image/png": _png(figure.savefig, dpi=120)}
+    data = {"image/svg+xml": figure_svg(figure, label), "image/png": _png(figure.savefig, dpi=120)}
     if pages:
         data[PAGES] = {"pages": [_page(title, strips) for title, strips in pages.items()]}
     data["text/plain"] = alt or caption
@@ -79,8 +85,9 @@ def markdown_table(rows: Rows, *, header: Header = None, align: str = "") -> str
 
     Rows are mappings, whose keys are the header, or sequences with a header given. A header
     chooses and orders the keys of mappings. `align` has a letter a column, l, r or c; by default
-    the first stands left, the others right. Raises ValueError without a header, or
-    if a row or `align` has another length.
+    the first stands left, the others right. A column without any entry is left out, and a minus
+    before a number is one. Raises ValueError without a header, or if a row or `align` has another
+    length.
     """
     names = list(header or (rows[0] if rows and isinstance(rows[0], Mapping) else ()))
     if not names:
@@ -90,7 +97,9 @@ def markdown_table(rows: Rows, *, header: Header = None, align: str = "") -> str
     for row in (sides, *body):
         if len(row) != len(names):
             raise ValueError(f"{len(names)} columns, but {len(row)} entries in {row}")
-    cells = [[_cell(entry) for entry in row] for row in (names, *body)]
+    filled = [i for i in range(len(names)) if not body or any(str(row[i]).strip() for row in body)]
+    sides = [sides[i] for i in filled]
+    cells = [[_cell(row[i]) for i in filled] for row in (names, *body)]
     # where a table is wider than the page, its columns share it as the dashes do
     widths = [max(3, min(max(map(len, column)), _WIDEST)) for column in zip(*cells, strict=True)]
     marks = [("-" * w).join(_ENDS[side]) for side, w in zip(sides, widths, strict=True)]
@@ -143,4 +152,5 @@ def _template(name: str) -> str:
 
 def _cell(value: Any) -> str:
     """Return a value as one line; what does not break, a no-break space, stays."""
-    return re.sub(r"[ \t\r\n]+", " ", str(value)).strip(" ").replace("|", "\\|")
+    text = re.sub(r"[ \t\r\n]+", " ", str(value)).strip(" ").replace("|", "\\|")
+    return text if "`" in text else re.sub(r"(?<![^\s([])-(?=[\d.])", "\u2212", text)

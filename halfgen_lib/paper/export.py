@@ -43,6 +43,7 @@ from nbformat import NotebookNode
 from traitlets import Bool
 
 from . import TEMPLATES
+from .drawings import with_drawings
 from .notebook import Paper, PaperError, read_notebook
 
 # scripts that the fonts of Typst do not cover
@@ -83,7 +84,7 @@ class PaperHTMLExporter(PaperExporter):
         """Return the page of a notebook that lies in `folder`, its outputs' images in `scratch`."""
         options = ["--mathml", "--embed-resources", "--toc", "--toc-depth=3", "--wrap=none"]
         options += ["--css=paper.css", "--css=tables.css"]
-        return _run_pandoc(paper, "html", scratch, folder, options)
+        return with_drawings(_run_pandoc(paper, "html", scratch, folder, options))
 
 
 class PaperPDFExporter(PaperExporter):

@@ -1,18 +1,16 @@
-"""Charts of the published results: what is drawn, and that nothing is in another's way."""
-
-from itertools import combinations
+"""Charts of the published results: what is drawn."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.text import Text
 
 from halfgen_lib import figures
 from halfgen_lib.analysis import curves
 from halfgen_lib.analysis.published import published
-from halfgen_lib.analysis.summaries import Summary, factor_summaries, summarise_variants
+from halfgen_lib.analysis.summaries import factor_summaries, summarise_variants
 from halfgen_lib.evaluation import SEED_REPORT_MSE
 from halfgen_lib.runs.record import read_results, results_path
+from halfgen_lib.variants import FACTORS, GROUPS, NAMES
 
 
 @pytest.fixture(autouse=True)
@@ -38,38 +36,77 @@ def legend(figure):
     return [text.get_text() for text in figure.legends[0].texts]
 
 
-def test_a_factor_is_a_panel_and_the_default_a_line(study):
-    factors = factor_summaries(study["study"])
-    few = {name: factors[name] for name in ("flip", "optimizer", "loss")}
-    figure = figures.factor_dots(few, study["study"]["default"])
-    assert [ax.get_title(loc="left") for ax in figure.axes] == ["flip", "optimizer", "loss", ""]
-    assert legend(figure) == ["validation", "test"]
-    (line,) = (line for line in figure.axes[0].lines if line.get_linestyle() == "--")
-    assert line.get_xdata()[0] == study["study"]["default"].mean("val_mse")
-    without = figures.factor_dots(few, Summary("default"))
-    assert all(line.get_linestyle() != "--" for line in without.axes[0].lines)
+def said(axes):
+    return [text.get_text() for text in axes.texts]
 
 
-def test_curves_have_round_numbers_below_and_the_floor_across(study):
-    figure = figures.error_curves(curves.error_curves(study), floor=0.005)
+def test_variants_stand_on_one_scale_and_the_band_is_the_seeds(study):
+    default = study["study"]["default"]
+    figure = figures.factor_dots(factor_summaries(study["study"]), default)
+    page, chart = figure.axes
+    words = said(page)
+    assert [w for w in words if w in GROUPS] == list(GROUPS)
+    shown = {n for f in FACTORS if f != "epochs" for n in FACTORS[f]} - {"default"}
+    there = [NAMES[name] for name in shown if study["study"][name].count]
+    star = {n + "*" * (not study["study"][k].can_be_chosen) for k, n in NAMES.items() if n in there}
+    assert star <= set(words) and len(star) == len(there)
+    (band,) = chart.patches
+    mean, sd = default.mean("val_mse"), default.sd("val_mse")
+    assert band.get_x() == pytest.approx(mean - 2 * sd)
+    assert band.get_width() == pytest.approx(4 * sd)
+    filled = [line for line in chart.lines if line.get_marker() == "o"]
+    for line in filled:
+        clear = abs(line.get_xdata()[0] - mean) > 2 * sd
+        assert (line.get_markerfacecolor() != "none") == clear
+    arrows = [text for text in said(chart) if text.endswith("→")]
+    assert f"{study['study']['sgd'].mean('val_mse'):.4f} →" in arrows
+    assert len(filled) + len(arrows) == len(there)
+
+
+def test_curves_share_their_scales_and_tell_the_last_doubling(study):
+    found = curves.error_curves(study)
+    figure = figures.error_curves(found, floor=0.015)
     assert [ax.get_xlabel() for ax in figure.axes] == list(curves.AXES)
     figure.draw_without_rendering()
-    images = figure.axes[list(curves.AXES).index("training images")]
-    labels = [label.get_text() for label in images.get_xticklabels()]
-    assert labels == ["1k", "3k", "10k", "30k"]
-    assert all(ax.lines[-1].get_ydata()[0] == 0.005 for ax in figure.axes)
+    assert len({ax.get_ylim() for ax in figure.axes}) == 1
+    decades = [
+        ax.get_window_extent().width / np.log10(np.divide(*ax.get_xlim()[::-1]))
+        for ax in figure.axes
+    ]
+    assert max(decades) == pytest.approx(min(decades), rel=0.01)
+    assert legend(figure) == ["autoencoder", "U-Net", "what no predictor can avoid"]
+    assert all(ax.lines[-1].get_ydata()[0] == 0.015 for ax in figure.axes)
+    change = curves.last_doubling(found["epochs"]["U-Net"])
+    assert said(figure.axes[-1]) == [f"{change:+.1%}".replace("-", "\u2212")]
+    assert legend(figures.error_curves(found)) == ["autoencoder", "U-Net"]
 
 
 def test_the_curves_of_all_seeds_are_drawn(study):
     records = study["study"]["default"].records[:3]
-    figure = figures.seed_curves({"a": records, "b": records[:1]}, SEED_REPORT_MSE)
-    figure.draw_without_rendering()
-    losses, other, rates, _ = figure.axes
-    assert [len(ax.lines) for ax in (losses, other, rates)] == [3 * 3 + 1, 3 + 1, 3]
-    best = losses.lines[2]
-    assert best.get_xdata() == [records[0].best_epoch]
-    assert best.get_ydata() == [min(records[0].history.val_loss)]
-    assert legend(figure) == ["training", "validation", "lowest"]
+    three = [record.history.model_dump() for record in records]
+    figure = figures.loss_curves({"a": three, "b": three[:1]}, SEED_REPORT_MSE, three[0])
+    one, other = figure.axes
+    assert [len(ax.lines) for ax in (one, other)] == [1 + 3 * 4 + 2, 1 + 4]
+    lowest = one.lines[3]
+    assert lowest.get_xdata() == [records[0].best_epoch]
+    assert lowest.get_ydata() == [min(records[0].history.val_loss)]
+    assert one.get_ylim() == other.get_ylim()
+    own = ["the seed’s validation", "the seed’s training"]
+    assert legend(figure)[-2:] == own
+    assert not set(own) & set(legend(figures.loss_curves({"a": three}, SEED_REPORT_MSE)))
+
+
+def test_symmetry_shows_the_means_and_the_correlations():
+    labels = np.arange(1000) % 10
+    mirror = np.random.default_rng(0).lognormal(-3, 1, 1000)
+    error = np.where(labels == 5, mirror, 0.01 / mirror)
+    cloud, rows = figures.symmetry(mirror, error, labels).axes
+    drawn = {tuple(point) for line in cloud.lines for point in line.get_xydata()}
+    means = {(mirror[labels == c].mean(), error[labels == c].mean()) for c in range(10)}
+    assert drawn == means
+    names = [text.get_text() for text in rows.get_yticklabels()]
+    assert names[0] == "Sandal" and names[-1] == "all images" and len(names) == 11
+    assert said(rows)[0] == "1.00" and said(rows)[1] == "\u22121.00"
 
 
 def test_scores_have_a_panel_a_measure_and_their_reference_a_line():
@@ -86,38 +123,26 @@ def test_scores_have_a_panel_a_measure_and_their_reference_a_line():
         assert np.allclose([bar[:, 0] for bar in bars.get_segments()], [[0.05, 0.2], [0.1, 0.4]])
 
 
-def test_no_label_in_the_plane_meets_another_or_a_line_or_leaves_the_frame(generative):
-    """If this fails after new results, the labels need new places: `samples.PLACES`."""
-    figure = figures.perception_distortion(generative["methods"], generative["real"])
-    figure.draw_without_rendering()
-    (axes,) = figure.axes
-    boxes = {text.get_text(): Text.get_window_extent(text) for text in axes.texts}
-    assert len(boxes) == 9 + 2 * 5 + 1  # predictions, samplers, the true images
-    meeting = [(a, b) for a, b in combinations(boxes, 2) if boxes[a].overlaps(boxes[b])]
-    assert meeting == []
-    lines = [line.get_transform().transform_path(line.get_path()) for line in axes.lines]
-    bars = [axes.transData.transform_path(p) for c in axes.collections for p in c.get_paths()]
-    frame = axes.get_window_extent()
-    for name, box in boxes.items():
-        assert frame.x0 <= box.x0 and box.x1 <= frame.x1, name
-        assert frame.y0 <= box.y0 and box.y1 <= frame.y1, name
-        assert not any(path.intersects_bbox(box, filled=False) for path in lines + bars), name
-
-
-def test_a_method_without_a_place_of_its_own_is_labelled_too(generative):
-    methods = {"new": generative["methods"]["mirror"] | {"title": "new"}}
-    methods["sampler"] = generative["methods"]["flow"] | {"title": "sampler"}
+def test_the_plane_names_every_method_once(generative):
+    methods = generative["methods"]
     figure = figures.perception_distortion(methods, generative["real"])
-    names = [text.get_text() for text in figure.axes[0].texts]
-    assert names == ["new", "sampler, one draw", "sampler, mean of 16", "true images"]
+    page, axes = figure.axes
+    told = " ".join(said(page))
+    assert all((row["title"] in said(axes)) != (row["title"] in told) for row in methods.values())
+    assert "mirror at" in told and len(said(axes)) == len(methods) - 2
+    drawing = [name for name, row in methods.items() if row["draws"] > 1]
+    open_marks = [line for line in axes.lines if line.get_markerfacecolor() == "white"]
+    assert len(open_marks) == len(drawing) + 1  # the legend's own
 
 
-def test_draws_have_a_curve_and_a_bar_each(generative):
+def test_a_method_that_nobody_knows_is_drawn_too(generative):
+    methods = {"new": generative["methods"]["mirror"] | {"title": "new"}}
+    figure = figures.perception_distortion(methods, generative["real"])
+    assert said(figure.axes[1]) == ["new"]
+
+
+def test_draws_have_a_curve_each(generative):
     methods = generative["methods"]
     many = figures.draw_curves(methods, ["default", "unet"])
-    assert [len(ax.lines) for ax in many.axes] == [5 + 2] * 2
-    bars = figures.coverage_bars(methods)
-    assert len(bars.axes[0].patches) == 5 * 2
-    assert legend(bars) == ["intervals of 50%", "intervals of 90%"]
-    for figure in (many, bars):
-        figure.draw_without_rendering()
+    drawing = sum(row["draws"] > 1 for row in methods.values())
+    assert [len(ax.lines) for ax in many.axes] == [drawing + 2] * 2

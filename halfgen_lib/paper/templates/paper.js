@@ -47,35 +47,85 @@ const tell = () => dark.setAttribute("aria-pressed", isDark());
 system.addEventListener("change", tell);
 tell();
 tools.append(dark);
+document.documentElement.classList.add("scripted");
 const folds = [...document.querySelectorAll("details.code")];
+folds.forEach((fold) => { fold.open = true; });
 if (folds.length) {
-  tools.append(newButton("Show all code", (button) => {
-    const open = button.textContent === "Show all code";
-    folds.forEach((fold) => { fold.open = open; });
-    button.textContent = open ? "Hide all code" : "Show all code";
-  }));
+  const code = newButton("Show code", () => {
+    const shown = document.documentElement.classList.toggle("with-code");
+    code.setAttribute("aria-pressed", shown);
+  });
+  code.setAttribute("aria-pressed", false);
+  tools.append(code);
 }
 
-// A figure fills the window when it is clicked, or chosen with Enter or the space bar.
+// Headings can be linked to.
+document.querySelectorAll("article :is(h2, h3, h4)[id]").forEach((head) => {
+  const link = document.createElement("a");
+  link.className = "permalink";
+  link.href = "#" + head.id;
+  link.textContent = "#";
+  link.setAttribute("aria-label", "Link to this section");
+  head.append(link);
+});
+
+// A figure fills the window, with its caption, when it is clicked or chosen by Enter or space.
 const dialog = document.createElement("dialog");
 dialog.className = "enlarged";
-dialog.setAttribute("aria-label", "Enlarged figure; press Escape to close");
-dialog.addEventListener("click", () => dialog.close());
+dialog.setAttribute("aria-label", "Enlarged figure");
+dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 document.body.append(dialog);
-document.querySelectorAll("figure img").forEach((img) => {
+document.querySelectorAll("figure :is(img, .drawing)").forEach((picture) => {
+  const words = picture.alt || picture.firstElementChild?.getAttribute("aria-label") || "figure";
   const enlarge = () => {
-    const copy = document.createElement("img");
-    copy.src = img.src;
-    copy.alt = img.alt;
-    dialog.replaceChildren(copy);
+    const caption = document.createElement("p");
+    const told = picture.closest("figure").querySelector("figcaption");
+    if (told) caption.innerHTML = told.innerHTML;
+    const copy = picture.cloneNode(true);
+    ["role", "tabindex", "aria-label"].forEach((name) => copy.removeAttribute(name));
+    const box = copy.firstElementChild?.viewBox?.baseVal;
+    if (box) copy.style.setProperty("--shape", box.width / box.height);
+    dialog.replaceChildren(newButton("Close \u00d7", () => dialog.close()), copy, caption);
     dialog.showModal();
   };
-  img.tabIndex = 0;
-  img.setAttribute("role", "button");
-  img.setAttribute("aria-label", img.alt + " (enlarge)");
-  img.addEventListener("click", enlarge);
-  img.addEventListener("keydown", (event) => {
+  picture.tabIndex = 0;
+  picture.setAttribute("role", "button");
+  picture.setAttribute("aria-label", words + " (enlarge)");
+  picture.addEventListener("click", enlarge);
+  picture.addEventListener("keydown", (event) => {
     if (event.key === "Enter" || event.key === " ") { event.preventDefault(); enlarge(); }
   });
 });
-addEventListener("beforeprint", () => folds.forEach((fold) => { fold.open = false; }));
+
+// What a reference refers to is shown beside it while the pointer or the focus is there.
+const preview = document.createElement("div");
+preview.className = "preview";
+preview.hidden = true;
+document.body.append(preview);
+let soon = 0;
+const hide = () => { clearTimeout(soon); soon = setTimeout(() => { preview.hidden = true; }, 250); };
+preview.addEventListener("mouseenter", () => clearTimeout(soon));
+preview.addEventListener("mouseleave", hide);
+document.querySelectorAll("article a[href^='#']").forEach((link) => {
+  const target = document.getElementById(decodeURIComponent(link.hash.slice(1)));
+  if (!target || !target.matches("figure, .equation, .csl-entry")) return;
+  const show = () => {
+    clearTimeout(soon);
+    soon = setTimeout(() => {
+      const copy = target.cloneNode(true);
+      copy.removeAttribute("id");
+      copy.querySelectorAll("[tabindex]").forEach((part) => part.removeAttribute("tabindex"));
+      preview.replaceChildren(copy);
+      preview.hidden = false;
+      const at = link.getBoundingClientRect(), size = preview.getBoundingClientRect();
+      const below = at.bottom + size.height + 8 < innerHeight || at.top < size.height + 8;
+      preview.style.top = scrollY + (below ? at.bottom + 6 : at.top - size.height - 6) + "px";
+      preview.style.left = Math.max(8, Math.min(at.left, innerWidth - size.width - 16)) + "px";
+    }, 200);
+  };
+  link.addEventListener("mouseenter", show);
+  link.addEventListener("focus", show);
+  link.addEventListener("mouseleave", hide);
+  link.addEventListener("blur", hide);
+});
+addEventListener("keydown", (event) => { if (event.key === "Escape") preview.hidden = true; });
