@@ -8,10 +8,17 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from ..data import CLASS_NAMES, Dataset, Images, hold_out, to_unit
-from ..evaluation import Interval, bootstrap, halves_mse, mse_per_image, ratio
+from ..evaluation import (
+    Interval,
+    bootstrap,
+    first_of_each_class,
+    halves_mse,
+    mse_per_image,
+    ratio,
+)
 from ..models.base import HALF_SHAPE
 from ..runs import Run
-from ..runs.record import encode_errors
+from ..runs.record import encode, encode_errors
 from .distances import flat_rows, nearest_rms, neighbours
 
 # Training images that readers of the data set report as mislabelled or badly cut:
@@ -161,7 +168,8 @@ def erratum_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
 
     The seed's public code writes ``nn.LeakyReLU(True)``, where the first argument is the slope: all
     before the sigmoid is affine then, of a rank no larger than the latent code's. ``affine_error``
-    is the largest difference, over the test set, of the network's pixels from sigmoid(A x + b).
+    is the largest difference, over the test set, of the network's pixels from sigmoid(A x + b);
+    ``completions`` are of the first test image of each class.
     """
     model = run.model()
     matrix, bias = affine_probe(model)
@@ -169,6 +177,7 @@ def erratum_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     affine = torch.sigmoid(left.flatten(1) @ matrix.T + bias)
     values = torch.linalg.svdvals(matrix)
     settings = run.config.identity()["model_settings"]
+    shown = first_of_each_class(dataset.test.labels.numpy(), 1)[:, 0]
     return {
         "run_id": run.run_id,
         **{name: settings[name] for name in ("negative_slope", "latent_dim")},
@@ -178,4 +187,5 @@ def erratum_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
         "val_mse": float(run.history["val_loss"].min()),
         "test_mse": run.metrics["overall"]["mse"],
         "errors": {"public": encode_errors(run.scores["mse"])},
+        "completions": encode(model.float().predict(left[shown].float())),
     }

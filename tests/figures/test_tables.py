@@ -1,6 +1,5 @@
 """Rows of tables: of the published results, and of values that show the sums."""
 
-
 from halfgen_lib.analysis.published import published
 from halfgen_lib.figures import tables
 
