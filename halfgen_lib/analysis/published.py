@@ -7,7 +7,7 @@ from ..config import RunConfig
 from ..data import Dataset, load, split
 from ..evaluation import bootstrap, first_of_each_class, score_images, summarise
 from ..files import RunError, read_json, write_json
-from ..runs import Run, default_runs_dir
+from ..runs import Run
 from ..runs.provenance import provenance
 from ..runs.published import published_runs
 from ..runs.record import encode, encode_errors, results_path
@@ -47,11 +47,13 @@ def published_benches() -> dict[str, dict[str, Any]]:
 
 
 def finished_run(config: RunConfig, dataset: Dataset) -> Run:
-    """Return the run of a configuration: trained here, or else published, or else trained now."""
-    if not Run(default_runs_dir() / config.run_id).is_finished:
-        for run in published_runs().values():
-            if run.record["identity"] == config.identity() and run.is_current:
-                return run
+    """Return the run of a configuration: the published one, or else trained here, if need be now.
+
+    So that one configuration has one result wherever it is told of.
+    """
+    for run in published_runs().values():
+        if run.record["identity"] == config.identity() and run.is_current:
+            return run
     return fit(config, dataset)
 
 
