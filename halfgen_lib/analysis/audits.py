@@ -26,6 +26,7 @@ from .distances import flat_rows, nearest_rms, neighbours
 REPORTED_MISLABELLED = (16691, 28264, 33982, 40513, 42018, 45592)
 
 SIMILAR, RESAMPLES = 20, 200  # neighbours that tell an asymmetry; of its rank correlations
+ENOUGH = 20  # images for an interval to mean something
 FACING = ("Sandal", "Sneaker", "Bag", "Ankle boot")  # what has a front; other classes are even
 
 
@@ -122,7 +123,7 @@ def facing_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     """Compare a run's error on the ``test`` set, on the ``mirrored`` test set, and ``by_facing``.
 
     The latter: for each class in ``FACING`` the error of images that :func:`faces_as_its_class`
-    finds ``with`` and ``against`` it (where there are two or more), the ``share`` with it,
+    finds ``with`` and ``against`` it (where there are ``ENOUGH``), the ``share`` with it,
     and as ``relative`` the same errors over the mean square of the right halves, their content.
     """
     test, labels = dataset.test, dataset.test.labels.numpy()
@@ -135,7 +136,7 @@ def facing_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     for name in FACING:
         own = labels == CLASS_NAMES.index(name)
         groups = {side: own & (facing == (side == "with")) for side in ("with", "against")}
-        groups = {side: chosen for side, chosen in groups.items() if chosen.sum() > 1}
+        groups = {side: chosen for side, chosen in groups.items() if chosen.sum() >= ENOUGH}
         by_facing[name] = {
             "share": float(facing[own].mean()),
             **{side: bootstrap(mse[g]) for side, g in groups.items()},
