@@ -1,5 +1,6 @@
 """Every figure of the report: in millimetres, letters large enough, nothing on anything else."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import matplotlib.pyplot as plt
@@ -12,7 +13,7 @@ from halfgen_lib import figures
 from halfgen_lib.analysis import curves
 from halfgen_lib.analysis.published import published
 from halfgen_lib.analysis.summaries import factor_summaries, summarise_variants
-from halfgen_lib.data import CLASS_NAMES
+from halfgen_lib.data import CLASS_NAMES, load
 from halfgen_lib.evaluation import SEED_REPORT_MSE
 from halfgen_lib.files import read_json
 from halfgen_lib.paper.display import figure_svg
@@ -78,22 +79,17 @@ DRAWN = {
     "plane": lambda: of_generative(figures.perception_distortion, "methods", "real"),
     "draws": lambda: figures.sample_sheet(published("generative")),
     "many draws": lambda: figures.draw_curves(published("generative")["methods"], ["unet"]),
-    "cost": lambda: figures.cost_figure(published("bench-cpu")["cost"]),
     "singular values": lambda: figures.singular_values(published("erratum")["singular_values"], 64),
     "histogram": lambda: figures.pixel_histogram(np.geomspace(1e7, 1e4, 256)),
     "classes": lambda: figures.score_dots(published_runs()["cae"].metrics["per_class"], height=62),
     "methods": lambda: figures.baseline_grid(
         published("baselines"), published_test(), "left", width=145
     ),
-    "pictures": lambda: figures.named_pictures(dict.fromkeys(CLASS_NAMES, np.eye(28)), 27, 5),
+    "pictures": lambda: figures.image_grid(np.zeros((1, 10, 28, 28)), [""], CLASS_NAMES),
 }
 
 
 def published_test():
-    from dataclasses import replace
-
-    from halfgen_lib.data import load
-
     test = load("sample").test
     first = np.arange(max(published("baselines")["examples"]["positions"]) + 1) % len(test)
     return replace(test, images=test.images[first], labels=test.labels[first])
