@@ -34,12 +34,7 @@ def tile(images: ndarray, gap: int) -> ndarray:
 
 
 def image_grid(
-    images: ndarray,
-    rows: Names,
-    columns: Names = (),
-    *,
-    group: int = 1,
-    width: float = WIDTH,
+    images: ndarray, rows: Names, columns: Names = (), *, group: int = 1, width: float = WIDTH
 ) -> Figure:
     """Show images (R, C, H, W) in [0, 1] in named rows and columns; NaN stays blank.
 

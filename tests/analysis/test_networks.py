@@ -13,6 +13,7 @@ from halfgen_lib.figures import tables
 from halfgen_lib.models import REVISIONS
 from halfgen_lib.runs.published import publish_run
 from halfgen_lib.training import fit
+from halfgen_lib.variants import NAMES
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def made(sample, tmp_path_factory):
 def test_every_network_has_its_row_beside_the_baselines(made):
     assert json.loads(json.dumps(made, allow_nan=False)) == made
     titles = [method["title"] for method in made["methods"].values()]
-    assert titles[-len(NETWORKS) - 1 :] == [*NETWORKS.values(), "2 U-Nets"]
+    assert titles[-len(NETWORKS) - 1 :] == [*(NAMES[name] for name in NETWORKS), "2 U-Nets, mixed"]
     assert {"donor, k = 1", "donor, k = 3", "ridge", "k nearest"} <= {*titles}
     assert {name for name, row in made["methods"].items() if row["draws"] > 1} == {
         "donor-1",
@@ -148,7 +149,7 @@ def test_what_is_not_measured_now_stays_without_what_depends_on_the_reference(ma
     assert kept["examples"]["draws"] == {"cvae": made["examples"]["draws"]["cvae"]}
     assert kept["likelihood"] == made["likelihood"] and set(kept["runs"]) == set(NETWORKS)
     assert [row["method"] for row in tables.realism_rows(kept)][-1].startswith("**true")
-    assert set(tables.unmeasured(kept)) == {"CVAE", "2 U-Nets"}
+    assert set(tables.unmeasured(kept)) == {"CVAE", "2 U-Nets, mixed"}
     assert networks.with_earlier(fewer, None) is fewer
     assert networks.with_earlier(fewer, made | {"images": 10}) is fewer
 

@@ -41,7 +41,7 @@ def test_every_method_has_a_column(sample):
     baselines = published("baselines")
     examples = baselines["examples"] | {"positions": list(range(10))}
     figure = figures.baseline_grid(baselines | {"examples": examples}, sample.test, "left")
-    told = " ".join(said(figure)[10:])
+    told = " ".join(said(figure)[10:]).replace("\n", " ")
     assert all(row["title"] in told for row in baselines["methods"].values()) and "true" in told
     assert len(figure.axes[0].images) == 1 + len(baselines["methods"])
 

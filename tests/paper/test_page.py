@@ -25,6 +25,8 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))
 SCREENSHOTS = Path(
     os.environ.get("HALFGEN_SCREENSHOTS", project_root() / "report" / "build" / "screenshots")
 )
+WIDE_INCHES = 156 / 25.4
+WIDE = {"method": "residual flow"} | {f"one measure {i}": "0.0172" for i in range(10)}
 ROWS = [
     {"class": "Coat", "images": "1,000", "MSE": "0.0172 [0.0165, 0.0180]", "above": "+0.0031"},
     {"class": "Bag", "images": "90", "MSE": "0.0241 ± 0.0010", "above": "–"},
@@ -57,7 +59,8 @@ def class_pages(hostile=False):
 @pytest.fixture(scope="module")
 def notebook():
     with pytest.MonkeyPatch.context() as patch:
-        figures = [plt.subplots(figsize=(3, 2))[0] for _ in range(2)]
+        figures = [plt.subplots(figsize=(WIDE_INCHES, 2))[0] for _ in range(2)]
+        figures[0].axes[0].plot([0, 1], color="#0072B2")
         pages, words = class_pages(), "\n\n".join(["Words upon words. " * 60] * 3)
         return v4.new_notebook(
             cells=[
@@ -70,6 +73,7 @@ def notebook():
                 shown(patch, display.show_figure, figures[1], "fig-two", "Two.", "All.", pages),
                 v4.new_markdown_cell(f"## Third <!-- #sec-c -->\n\n{words}"),
                 shown(patch, display.show_table, ROWS, "tbl-one", "One table."),
+                shown(patch, display.show_table, [WIDE] * 3, "tbl-wide", "A wide one."),
                 v4.new_markdown_cell(f"## Fourth\n\n{words}\n\n" + words),
             ]
         )
@@ -147,7 +151,7 @@ def test_the_files_basics(html):
     assert len(ids) == len(set(ids))
     images = [attrs for tag, attrs in tags if tag == "img"]
     assert images and all(attrs.get("alt", "").strip() for attrs in images)
-    assert names.count("figure") == names.count("figcaption") == 3
+    assert names.count("figure") == names.count("figcaption") == 4
     for tag, attrs in tags:
         loaded = [attrs[key] for key in ("src", "srcset", "poster", "data") if key in attrs]
         loaded += [attrs["href"]] if tag == "link" else []
@@ -264,18 +268,103 @@ def test_galleries_turn(opened):
     assert not gallery.get_by_role("button", name="Next").is_visible()
 
 
-def test_figures_enlarge(opened):
+def test_figures_enlarge_with_their_captions(opened):
     page = opened()
-    dialog, picture = page.locator("dialog"), page.locator("#fig-one img")
+    dialog, picture = page.locator("dialog"), page.locator("#fig-one .drawing")
     picture.click()
-    assert dialog.is_visible() and dialog.locator("img").get_attribute("alt") == "A frame."
+    assert dialog.is_visible() and dialog.get_by_role("img", name="A frame.").is_visible()
+    assert dialog.get_by_text("Figure\u00a01. One figure.").is_visible()
     screenshot(page, "enlarged")
-    page.keyboard.press("Escape")
+    dialog.get_by_role("button", name="Close").click()
     assert not dialog.is_visible()
     picture.press("Enter")
     assert dialog.is_visible()
-    dialog.click()
+    page.keyboard.press("Escape")
     assert not dialog.is_visible()
+    page.locator("figure.gallery .page:visible img").first.click()
+    assert dialog.locator("img").is_visible()
+    page.mouse.click(3, 3)
+    assert not dialog.is_visible()
+
+
+def test_drawings_take_the_colours_of_the_page(opened):
+    found = {}
+    for scheme in ("light", "dark"):
+        page = opened(color_scheme=scheme)
+        text, stroke = (
+            page.evaluate(f"getComputedStyle(document.querySelector('#fig-one {what}')).{style}")
+            for what, style in (("text", "fill"), ("path[style*=blue]", "stroke"))
+        )
+        assert text == page.evaluate("getComputedStyle(document.body).color")
+        found[scheme] = stroke
+        screenshot(page, f"drawing-{scheme}")
+    assert found == {"light": "rgb(0, 114, 178)", "dark": "rgb(86, 180, 233)"}
+
+
+def test_a_drawing_is_panned_where_the_window_is_narrow(opened):
+    page = opened()
+    page.set_viewport_size({"width": 390, "height": 800})
+    inner, outer = page.evaluate(
+        "(({scrollWidth, clientWidth}) => [scrollWidth, clientWidth])"
+        "(document.querySelector('#fig-one .drawing'))"
+    )
+    assert outer < 390 and inner == pytest.approx(96 * WIDE_INCHES, abs=2)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    screenshot(page, "narrow")
+
+
+def test_a_reference_shows_what_it_refers_to(opened):
+    page = opened()
+    preview = page.locator(".preview")
+    page.get_by_role("link", name="Figure\u00a01").first.hover()
+    preview.wait_for(state="visible")
+    assert "One figure." in preview.inner_text() and preview.locator("svg").is_visible()
+    screenshot(page, "preview")
+    page.keyboard.press("Escape")
+    assert not preview.is_visible()
+    page.get_by_role("link", name="Table\u00a01").first.focus()
+    preview.wait_for(state="visible")
+    assert "One table." in preview.inner_text()
+
+
+def test_a_heading_can_be_linked_to(opened):
+    page = opened()
+    page.locator("#sec-b .permalink").click()
+    assert page.url.endswith("#sec-b")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_one_switch_shows_all_code(opened, scripts):
+    page = opened(java_script_enabled=scripts)
+    code = page.locator("details.code pre")
+    assert code.count() == 3 and not code.first.is_visible()
+    if scripts:
+        button = page.get_by_role("button", name="Show code")
+        button.click()
+        assert button.get_attribute("aria-pressed") == "true"
+        assert all(code.nth(i).is_visible() for i in range(3))
+        button.click()
+        assert not code.first.is_visible()
+    else:
+        page.get_by_text("Code", exact=True).first.click()
+        assert code.first.is_visible()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_wide_table_is_all_in_sight(opened, scripts):
+    page = opened(java_script_enabled=scripts)
+    page.set_viewport_size({"width": 1400, "height": 900})
+    box = page.locator("#tbl-wide .scroll")
+    inner, outer = box.evaluate("(box) => [box.scrollWidth, box.clientWidth]")
+    assert inner == outer and outer > page.locator("article > p").first.bounding_box()["width"]
+    screenshot(page, f"wide-{scripts}")
+    page.set_viewport_size({"width": 390, "height": 800})
+    inner, outer = box.evaluate("(box) => [box.scrollWidth, box.clientWidth]")
+    assert inner > outer and page.evaluate("document.documentElement.scrollWidth") <= 390
+    box.evaluate("(box) => { box.scrollLeft = 300; }")
+    first = page.locator("#tbl-wide tbody td:first-child").first.bounding_box()
+    assert first["x"] == pytest.approx(box.bounding_box()["x"], abs=1)  # it stays
+    screenshot(page, f"wide-narrow-{scripts}")
 
 
 def test_dark_and_light(opened):
