@@ -41,7 +41,7 @@ def test_what_the_groups_say_of_the_default_is_so():
     assert said["latent"] == f"latent code of {network['latent_dim']}"
     assert said["learning_rate"] == f"learning rate {settings['learning_rate']:g}"
     assert said["optimizer"].lower() == settings["optimizer"]
-    assert said["precision"] == settings["precision"]
+    assert said["precision"] == RunConfig().precision
     assert settings["loss"] == "mse" and said["loss"] == "squared error"
     assert not settings["flip"] and 0 < network["negative_slope"] < 1
 

@@ -64,7 +64,7 @@ def test_every_network_has_its_row_beside_the_baselines(made):
 
 
 def test_u_nets_of_several_seeds_are_averaged_and_tell_of_the_floor(made):
-    assert made["methods"]["ensemble"]["title"] == "2 U-Nets"
+    assert made["methods"]["ensemble"]["title"] == "2 U-Nets, mixed"
     assert set(made["floor"]) == {"unet", "ensemble"}
     assert made["floor"]["ensemble"]["mse"]["count"] == 100
     averaged, single = (made["methods"][name]["mse"]["mean"] for name in ("ensemble", "unet"))
@@ -79,14 +79,14 @@ def test_an_ensemble_of_one_is_refused(ensemble):
 
 def test_the_mean_of_u_nets_is_measured_on_all_images_beside_other_variants(made):
     groups = {group["title"]: group for group in made["ensembles"]}
-    titles = ["`unet`", "`unet-member`", "`unet-wide`", "`unet-wide-member`"]
-    assert list(groups) == [*titles, "`unet-wide-member` and `unet-wide` in turn"]
+    titles = [NAMES[name] for name in ("unet", "unet-member", "unet-wide", "unet-wide-member")]
+    assert list(groups) == [*titles, f"{titles[-1]} and {titles[-2]}, mixed"]
     for group in groups.values():
         assert [group[part]["one"]["count"] for part in ("validation", "test")] == [30, 100]
     ids = [run_id.rsplit("-", 1)[0] for run_id in made["ensembles"][-1]["run_ids"]]
     assert ids == ["unet-unet-wide-member-seed0", "unet-unet-wide-seed1"]
     assert "infinite" not in made["ensembles"][-1]["test"]  # of two kinds
-    found = groups["`unet-wide`"]["test"]
+    found = groups[NAMES["unet-wide"]]["test"]
     one, both, infinite = (found[key]["mean"] for key in ("one", "all", "infinite"))
     assert found["count"] == 2
     assert found["disagreement"]["mean"] == pytest.approx(2 * (one - both))
