@@ -1,22 +1,35 @@
-"""Read a notebook as a paper: a list of parts, each a piece of text, code, a figure or a table.
+"""Read a notebook as one HTML document: what Jupyter shows, with captions and labels kept.
 
-The parts are plain dictionaries; `templates/reader.lua` turns them into a pandoc document. This
-module decides what of a notebook is published (the conventions are in `halfgen_lib.paper.export`).
+This module decides what of a notebook is published (the conventions are in
+`halfgen_lib.paper.export`), and names the cell of whatever cannot be.
 """
 
 import base64
 import re
+import tempfile
 from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+import typst
 import yaml
+from bs4 import BeautifulSoup
 from nbconvert.filters import strip_ansi
 from nbconvert.utils.exceptions import ConversionException
 from nbformat import NotebookNode
 
 from . import PAGES
-
-Part = dict[str, Any]
+from .markdown import (
+    foreign_html,
+    formula,
+    inline_markdown,
+    keep_exact,
+    markdown,
+    parse,
+    preformatted,
+)
 
 IMAGES = ("image/svg+xml", "image/png", "image/jpeg", "image/webp", "image/gif")  # the best first
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -24,9 +37,9 @@ TEXT_WIDTH = 442.0  # points: A4 less the margins in templates/paper.typst
 HIDDEN_TAGS = {"remove", "hide", "remove-cell", "remove_cell", "hide-cell"}
 HIDDEN_INPUT_TAGS = {"hide-input", "remove-input", "hide_input", "remove_input"}
 META_KEYS = ("title", "subtitle", "date", "abstract", "bibliography", "csl", "lang", "stamp")
-OWN_KEYS = ("label", "caption", "alt")  # of a figure or a table
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_FOOTNOTE = re.compile(r"^\[\^([^\]\s]+)\]:[ \t]+(.+(?:\n[ \t]+\S.*)*)$", re.MULTILINE)
 _OPTION = re.compile(r"#\|[ \t]*(?:fig-|tbl-)?([\w-]+)[ \t]*:[ \t]*(['\"]?)(.*)\2[ \t]*(?:\n|$)")
 _ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>")
 _PROGRESS = re.compile(r"\d+%\|.*\|\s*\d+/\d+")
@@ -38,174 +51,246 @@ class PaperError(ConversionException):
 
 @dataclass
 class Paper:
-    """Hold what goes to pandoc: metadata, parts in reading order, and the images they name."""
+    """Collect a notebook's published parts, the files that they name, and what is wrong."""
 
-    meta: dict[str, Any]
-    parts: list[Part] = field(default_factory=list)
-    images: dict[str, bytes] = field(default_factory=dict)
+    folder: Path = Path()  # where the notebook lies
+    allow_errors: bool = False
+    meta: dict[str, Any] = field(default_factory=lambda: {"lang": "en"})
+    body: list[str] = field(default_factory=list)  # pieces of HTML
+    files: dict[str, bytes] = field(default_factory=dict)
+    footnotes: dict[str, str] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)  # each ends the export
+    notes: list[str] = field(default_factory=list)  # what was left out
+    where: str = "the title block"
 
-    def add_image(self, content: str, kind: str) -> str:
-        """Keep an image, given as base64 or as the text of an SVG; return the name of its file."""
-        name = f"image-{len(self.images) + 1}.{kind.split('/')[1].removesuffix('+xml')}"
-        self.images[name] = content.encode() if "<" in content else base64.b64decode(content)
+    def read(self, notebook: NotebookNode, name: str) -> None:
+        """Collect the published parts of a notebook; without a title it is called `name`."""
+        about = notebook.metadata
+        self.meta["fallback-title"] = name or "Untitled"
+        self.take_metadata({k: about[k] for k in ("title", "authors") if k in about})
+        self.take_metadata(about.get("halfgen", {}))
+        kernel = about.get("kernelspec", {}).get("language")
+        language = about.get("language_info", {}).get("name") or kernel or "python"
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                self.footnotes.update(_FOOTNOTE.findall(cell.source))
+        for number, cell in enumerate(notebook.cells, start=1):
+            self.where, tags = f"cell {number}", set(cell.metadata.get("tags", ()))
+            if cell.cell_type == "code":
+                self.check(cell, "papermill" in about)
+            if (number == 1 and self.front_matter(cell)) or tags & HIDDEN_TAGS:
+                continue
+            if cell.cell_type == "markdown" and "abstract" in tags:
+                self.meta["abstract"] = cell.source
+            elif cell.cell_type == "markdown":
+                self.add(self.markdown(cell.source, cell.get("attachments")))
+            elif cell.cell_type == "code":
+                self.code(cell, tags, language)
+        self.where = "the title block"
+
+    def fault(self, text: str) -> None:
+        """Note what is wrong, and where."""
+        self.faults.append(f"{self.where}: {text}")
+
+    def check(self, cell: NotebookNode, by_papermill: bool) -> None:
+        """Refuse a cell that ended with an error or, where papermill stopped, did not end.
+
+        When its kernel dies, papermill says "completed" of every cell; the kernel's reply does not
+        lie. A stamp counts whether or not its cell is shown.
+        """
+        for output in cell.outputs:
+            if output.output_type == "error" and not self.allow_errors:
+                self.faults.append(f"{self.where} ended with {output.ename}: {output.evalue}")
+            if stamp := output.get("metadata", {}).get("halfgen", {}).get("stamp"):
+                stamps = [*filter(None, [self.meta.get("stamp")]), str(stamp)]
+                self.meta["stamp"] = " · ".join(dict.fromkeys(stamps))
+        times, begun = cell.metadata.get("execution", {}), cell.execution_count is not None
+        ended = begun and ("iopub.execute_input" not in times or "shell.execute_reply" in times)
+        if by_papermill and cell.source.strip() and not ended:
+            why = "papermill was stopped, or its kernel died: run the notebook again"
+            self.faults.append(f"{self.where} {'was cut off' if begun else 'has not run'}: {why}")
+
+    def take_metadata(self, given: dict[str, Any]) -> None:
+        """Take what names the paper and its authors."""
+        self.meta |= {key: str(given[key]) for key in META_KEYS if given.get(key)}
+        authors = given.get("authors", given.get("author")) or []
+        authors = authors if isinstance(authors, list) else [authors]
+        names = [str(a.get("name", "")) if isinstance(a, dict) else str(a) for a in authors]
+        if any(names):
+            self.meta["author"] = [name for name in names if name]
+
+    def front_matter(self, cell: NotebookNode) -> bool:
+        """Take YAML between `---` lines; tell whether the cell is that."""
+        match = re.fullmatch(r"\s*---\s*\n(.*?)\n---\s*", cell.source, re.DOTALL)
+        if cell.cell_type == "code" or not match:
+            return False
+        try:
+            given = yaml.safe_load(match[1])
+        except yaml.YAMLError as error:
+            raise PaperError(f"the front matter in cell 1 is not valid YAML: {error}") from error
+        if not isinstance(given, dict):
+            raise PaperError("the front matter in cell 1 is not a list of 'key: value' lines")
+        self.take_metadata(given)
+        return True
+
+    def markdown(self, text: str, attachments: dict | None = None) -> str:
+        """Return Markdown as HTML; the texts of footnotes are left out, they go to their marks."""
+        text = text.replace("\r\n", "\n")
+        return markdown(_FOOTNOTE.sub("", text) if self.footnotes else text, attachments)
+
+    def add(self, html: str) -> None:
+        """Add a piece of HTML; its formulas remember the cell, and a missing image is named."""
+        soup = parse(html)
+        for script in soup.find_all("script"):
+            script["data-cell"] = self.where
+        for image in soup.find_all("img"):
+            source = unquote(image.get("src", "")).partition("?")[0]
+            elsewhere = re.match("(?!attachment:)[a-z]+:", source)
+            if not (elsewhere or source in self.files or (self.folder / source).is_file()):
+                self.fault(f"the image {source} is not there")
+                image.replace_with(f"[{image.get('alt') or source}]")
+        self.body.append(str(soup))
+
+    def add_file(self, content: bytes, suffix: str) -> str:
+        """Keep a file and return its name, which tells the cell."""
+        name = f"{self.where.replace(' ', '-')}-{len(self.files) + 1}.{suffix}"
+        self.files[name] = content
         return name
 
+    def code(self, cell: NotebookNode, tags: set[str], language: str) -> None:
+        """Add a cell's code, folded with what it printed, and then what it shows."""
+        options, source, printed, shown = {}, cell.source, "", ""
+        while match := _OPTION.match(source):
+            options["caption" if match[1] == "cap" else match[1]] = match[3].strip()
+            source = source[match.end() :]
+        if "abstract" in tags:
+            texts = [output.get("data", {}).get("text/markdown", "") for output in cell.outputs]
+            self.meta["abstract"] = "\n\n".join(filter(None, texts))
+            return
+        for output in cell.outputs:
+            html = self.output(output, options)
+            if html.startswith("<pre") and "keep-output" not in tags:
+                printed += html
+            else:
+                shown += html.replace('<pre class="transcript">', '<pre class="output">')
+            if "<figure" in html or "<table" in html:
+                options = {}
+        if source.strip() and not tags & HIDDEN_INPUT_TAGS:
+            self.fold(preformatted(source, language), printed)
+        else:
+            shown = printed + shown
+        if shown:
+            self.add(shown)
 
-def read_notebook(notebook: NotebookNode, name: str = "", allow_errors: bool = False) -> Paper:
-    """Collect the published parts of a notebook; without a title it is called `name`.
+    def fold(self, code: str, printed: str) -> None:
+        """Add a cell's code, in the fold of the cell before it where that one showed nothing."""
+        last = self.body[-1] if self.body else ""
+        if last.startswith('<div class="code">') and 'class="transcript"' not in last:
+            start, end = last.removesuffix("</code></pre>\n</div>"), code.partition("<code>")[2]
+            self.body[-1] = f"{start}\n\n{end}{printed}</div>"
+        else:
+            self.body.append(f'<div class="code">{code}{printed}</div>')
 
-    Raises PaperError at an error output unless `allow_errors`, at a cell that papermill did not
-    end, and at front matter that is not valid YAML.
-    """
-    about = notebook.metadata
-    paper = Paper({"lang": "en", "fallback-title": name or "Untitled"})
-    _take_metadata(paper, {k: about[k] for k in ("title", "authors") if k in about})
-    _take_metadata(paper, about.get("halfgen", {}))
-    kernel = about.get("kernelspec", {}).get("language")
-    language = about.get("language_info", {}).get("name") or kernel or "python"
-    for number, cell in enumerate(notebook.cells, start=1):
-        tags = set(cell.metadata.get("tags", ()))
-        if cell.cell_type == "code":
-            _check(cell, f"cell {number}", allow_errors, "papermill" in about)
-        if (number == 1 and _read_front_matter(paper, cell)) or tags & HIDDEN_TAGS:
-            continue
-        if cell.cell_type == "code":
-            _read_code(paper, cell, tags, language)
-        if cell.cell_type == "markdown":
-            _read_markdown(paper, cell, "abstract" in tags)
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    owns = [output.get("metadata", {}).get("halfgen", {}) for output in outputs]
-    stamps = [own["stamp"] for own in (paper.meta, *owns) if own.get("stamp")]
-    paper.meta["stamp"] = " · ".join(dict.fromkeys(map(str, stamps)))
-    return paper
+    def output(self, output: NotebookNode, options: dict[str, str]) -> str:
+        """Return an output as HTML; of printed text that is one block of code."""
+        if output.output_type == "stream":
+            return _printed(output.text) if output.name == "stdout" else ""
+        # an error has neither
+        own, data = {**options, **output.get("metadata", {}).get("halfgen", {})}, output.get("data")
+        if not data or own.get("hidden") or own.get("stamp"):
+            return ""
+        if WIDGET in data:
+            self.notes.append(f"{self.where}: a widget is left out")
+            return ""
+        if "text/markdown" in data:
+            return _captioned(self.markdown(data["text/markdown"]), own)
+        tex, html = data.get("text/latex", ""), data.get("text/html", "")
+        if tex and "{tabular" not in tex:
+            return f"<p>{foreign_html(tex) if '$' in tex else formula(tex, display=True)}</p>"
+        if image := self.image(data, output.metadata):
+            return _captioned(f"<figure>{image}{self.pages(data)}</figure>", own)
+        soup = parse(foreign_html(html))
+        shows = soup.find(["table", "img", "svg", "script"]) or soup.get_text().strip()
+        if shows and not soup.find(["button", "canvas", "video", "audio"]):
+            keep_exact(soup)
+            return _captioned(f"<div>{soup}</div>", own)
+        moving = [k for k in data if k.startswith("application/") and k != "application/json"]
+        if moving or re.search("<(div|iframe|canvas|button|video|audio|script)", html):
+            kind = (moving or ["text/html"])[0]
+            text = f"an output that only a browser can show ({kind}) has no picture"
+            self.notes.append(f"{self.where}: {text}")
+            return f"<p><em>[{text}]</em></p>"
+        return _printed(data.get("text/plain", ""))
 
+    def image(self, data: dict[str, Any], metadata: dict[str, Any]) -> str:
+        """Return an image as HTML, of the width asked for or, of SVG, as a share of the text's."""
+        kind = next((kind for kind in IMAGES if kind in data), None)
+        if kind:
+            text = data[kind]
+            content = text.encode() if "<" in text else base64.b64decode(text)
+        elif "application/pdf" in data:
+            content, kind = _pdf_as_svg(base64.b64decode(data["application/pdf"])), IMAGES[0]
+        else:
+            return ""
+        width = metadata.get(kind, {}).get("width")
+        points = re.search(rb'<svg[^>]*\swidth="([\d.]+)pt"', content)
+        share = f"{min(100, 100 * float(points[1]) / TEXT_WIDTH):.1f}%" if points else ""
+        size = f"{width}px" if isinstance(width, int | float) else share
+        source = self.add_file(content, kind.split("/")[1].removesuffix("+xml"))
+        return f'<img src="{source}"{f" width={size!r}" if size else ""}/>'
 
-def _take_metadata(paper: Paper, given: dict[str, Any]) -> None:
-    paper.meta |= {key: str(given[key]) for key in META_KEYS if given.get(key)}
-    authors = given.get("authors", given.get("author")) or []
-    authors = authors if isinstance(authors, list) else [authors]
-    names = [str(a.get("name", "")) if isinstance(a, dict) else str(a) for a in authors]
-    if any(names):
-        paper.meta["author"] = [name for name in names if name]
-
-
-def _read_front_matter(paper: Paper, cell: NotebookNode) -> bool:
-    match = re.fullmatch(r"\s*---\s*\n(.*?)\n---\s*", cell.source, re.DOTALL)
-    if cell.cell_type == "code" or not match:
-        return False
-    try:
-        given = yaml.safe_load(match[1])
-    except yaml.YAMLError as error:
-        raise PaperError(f"the front matter in cell 1 is not valid YAML: {error}") from error
-    if not isinstance(given, dict):
-        raise PaperError("the front matter in cell 1 is not a list of 'key: value' lines")
-    _take_metadata(paper, given)
-    return True
-
-
-def _check(cell: NotebookNode, name: str, allow_errors: bool, by_papermill: bool) -> None:
-    """Refuse a cell that ended with an error or, where papermill stopped, did not end.
-
-    When its kernel dies, papermill says "completed" of every cell; the kernel's reply does not lie.
-    """
-    for output in cell.outputs:
-        if output.output_type == "error" and not allow_errors:
-            raise PaperError(
-                f"{name} ended with {output.ename}: {output.evalue}; a paper is not made "
-                "from a notebook with errors (allow_errors=True to leave the error out)"
-            )
-    times = cell.metadata.get("execution", {})
-    begun = cell.execution_count is not None
-    ended = begun and ("iopub.execute_input" not in times or "shell.execute_reply" in times)
-    if by_papermill and cell.source.strip() and not ended:
-        raise PaperError(
-            f"{name} {'was cut off' if begun else 'has not run'}: papermill was stopped, or "
-            "its kernel died, whatever the notebook's metadata says; run the notebook again"
-        )
-
-
-def _read_markdown(paper: Paper, cell: NotebookNode, abstract: bool) -> None:
-    if abstract:
-        paper.meta["abstract"] = cell.source
-        return
-    images = {
-        f"attachment:{name}": paper.add_image(content, kind)
-        for name, bundle in cell.get("attachments", {}).items()
-        for kind, content in bundle.items()
-        if kind in IMAGES
-    }
-    paper.parts.append({"kind": "markdown", "text": cell.source, "images": images})
-
-
-def _read_code(paper: Paper, cell: NotebookNode, tags: set[str], language: str) -> None:
-    options, source = _split_options(cell.source)
-    keep = "keep-output" in tags
-    parts = [p for output in cell.outputs if (p := _output_part(paper, output, keep))]
-    if "abstract" in tags:
-        texts = [p["text"] for p in parts if p["kind"] == "markdown"]
-        paper.meta["abstract"] = "\n\n".join(texts) or paper.meta.get("abstract", "")
-        return
-    named = next((p for p in parts if p["kind"] in ("figure", "table", "html")), {})
-    named |= options | named
-    if source.strip() and not tags & HIDDEN_INPUT_TAGS:
-        printed = [p for p in parts if p["kind"] == "text" and not p["keep"]]
-        parts = [p for p in parts if p not in printed]
-        _add_code(paper, {"kind": "code", "text": source, "lang": language, "printed": printed})
-    paper.parts += parts
+    def pages(self, data: dict[str, Any]) -> str:
+        """Return a gallery's pages, which the HTML shows in place of its image."""
+        html = ""
+        for page in data.get(PAGES, {}).get("pages", ()):
+            title = escape(page["title"])
+            html += f'<div class="page" role="group" aria-label="{title}"><p>{title}</p>'
+            for strip in page["strips"]:
+                name, source = (
+                    escape(strip["name"]),
+                    self.add_file(base64.b64decode(strip["png"]), "png"),
+                )
+                image = f'<img src="{source}" alt="{title}, {name}"/>'
+                html += f'<div class="strip"><span>{name}</span>{image}</div>'
+            html += "</div>"
+        return html
 
 
-def _add_code(paper: Paper, part: Part) -> None:
-    """Add a cell's code, in the fold of the cell before it where that one showed nothing."""
-    last = paper.parts[-1] if paper.parts else {"kind": ""}
-    if last["kind"] == "code" and not last["printed"]:
-        last |= {"text": f"{last['text']}\n\n{part['text']}", "printed": part["printed"]}
-    else:
-        paper.parts.append(part)
+def _captioned(html: str, own: dict[str, str]) -> str:
+    """Give an image or a table its label, caption and alternative text."""
+    soup, label = BeautifulSoup(html, "html.parser"), str(own.get("label", ""))
+    caption = inline_markdown(str(own.get("caption", "")))
+    table, figure, image = soup.table, soup.figure, soup.img
+    if image and not image.get("alt"):
+        plain = BeautifulSoup(caption, "html.parser").get_text()
+        image["alt"] = own.get("alt") or plain or "Figure"
+    if not (label or caption):
+        return str(soup)
+    if table:
+        table["id"] = label
+        table.insert(0, BeautifulSoup(f"<caption>{caption}</caption>", "html.parser"))
+    elif image:
+        figure = figure or image.wrap(soup.new_tag("figure"))
+        figure["id"] = label
+        figure.append(BeautifulSoup(f"<figcaption>{caption}</figcaption>", "html.parser"))
+    return str(soup)
 
 
-def _split_options(source: str) -> tuple[dict[str, str], str]:
-    """Split Quarto's `#| key: value` lines off the top of a code cell."""
-    options = {}
-    while match := _OPTION.match(source):
-        options["caption" if match[1] == "cap" else match[1]] = match[3].strip()
-        source = source[match.end() :]
-    return {key: options[key] for key in OWN_KEYS if key in options}, source
-
-
-def _output_part(paper: Paper, output: NotebookNode, keep: bool) -> Part | None:
-    if output.output_type == "stream":
-        return _text_part(output.text, keep) if output.name == "stdout" else None
-    # an error has neither
-    own, data = output.get("metadata", {}).get("halfgen", {}), output.get("data", {})
-    if own.get("hidden") or own.get("stamp") or WIDGET in data:
-        return None
-    named = {key: str(own[key]) for key in OWN_KEYS if own.get(key)}
-    if "text/markdown" in data:
-        kind = "table" if named.keys() & {"label", "caption"} else "markdown"
-        return {"kind": kind, "text": data["text/markdown"], **named}
-    if "text/latex" in data:
-        return {"kind": "latex", "text": data["text/latex"]}
-    if image := next((kind for kind in IMAGES if kind in data), None):
-        size = _image_size(data[image], output.metadata.get(image, {}).get("width"))
-        shown = {"src": paper.add_image(data[image], image), **size, **named}
-        return {"kind": "figure", "pages": data.get(PAGES, {}).get("pages", []), **shown}
-    if "<table" in data.get("text/html", ""):
-        return {"kind": "html", "text": data["text/html"], **named}
-    return _text_part(data.get("text/plain", ""), keep)
-
-
-def _image_size(content: str, width: Any) -> dict[str, str]:
-    """Return an image's width: as asked for, or of SVG in points as a share of the text's width."""
-    if isinstance(width, int | float):
-        return {"width": f"{width}px"}
-    points = re.search(r'<svg[^>]*\swidth="([\d.]+)pt"', content)
-    return {"width": f"{min(100, 100 * float(points[1]) / TEXT_WIDTH):.1f}%"} if points else {}
-
-
-def _text_part(text: str, keep: bool) -> Part | None:
+def _printed(text: str) -> str:
     """Return printed text as a terminal leaves it, without colours and progress bars."""
     lines = [line.rstrip("\r").rsplit("\r", 1)[-1] for line in strip_ansi(text).split("\n")]
     lines = [_CONTROL.sub("", line).rstrip() for line in lines if not _PROGRESS.search(line)]
     text = "\n".join(lines).strip("\n")
-    shows = text.strip() and not _ADDRESS.search(text)
-    return {"kind": "text", "text": text, "keep": keep} if shows else None
+    return preformatted(text, "transcript") if text.strip() and not _ADDRESS.search(text) else ""
+
+
+def _pdf_as_svg(content: bytes) -> bytes:
+    """Return the first page of a PDF as an SVG."""
+    with tempfile.TemporaryDirectory(prefix="halfgen-") as folder:
+        Path(folder, "a.pdf").write_bytes(content)
+        main = Path(folder, "a.typ")
+        main.write_text('#set page(width: auto, height: auto, margin: 0pt)\n#image("a.pdf")')
+        page = typst.compile(main, root=folder, format="svg")
+    # Typst wraps the page in a second SVG, and reads no SVG in an SVG
+    inner = re.search(rb'"data:image/svg\+xml;base64,([^"]+)"', page)
+    return base64.b64decode(inner[1]) if inner else page
