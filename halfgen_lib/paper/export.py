@@ -95,20 +95,15 @@ class PaperExporter(Exporter):
             f"--template={TEMPLATES / 'paper'}",  # pandoc adds .html or .typst
             f"--lua-filter={TEMPLATES / 'paper.lua'}",
             f"--resource-path={os.pathsep.join(map(str, (scratch, paper.folder, TEMPLATES)))}",
-            *(
-                f"--metadata={k}:{paper.meta[k]}"
-                for k in ("lang", "csl", "bibliography")
-                if k in paper.meta
-            ),
-            *options,
         ]
-        if "bibliography" in paper.meta:
-            command += ["--citeproc", "--metadata=link-citations:true"]
+        given = paper.meta.keys() & {"lang", "bibliography", "csl"}
+        command += [f"--metadata={key}:{paper.meta[key]}" for key in sorted(given)] + options
+        command += ["--citeproc", "--metadata=link-citations:true"] * ("bibliography" in given)
         run = {"cwd": scratch, "capture_output": True, "encoding": "utf-8"}
         done = subprocess.run(command, input=str(soup), **run)
         if done.returncode:
             raise PaperError(f"pandoc failed: {done.stderr.strip()}")
-        unread = _take_unread(soup, done.stderr, paper)
+        unread = _take_unread(soup, paper, done.stderr)
         if paper.faults and self.strict:
             raise PaperError("; ".join(dict.fromkeys(paper.faults)))
         return self.run_pandoc(soup, paper, to, scratch, options) if unread else done.stdout
@@ -150,42 +145,36 @@ class PaperPDFExporter(PaperExporter):
 
 
 def _document(paper: Paper) -> BeautifulSoup:
-    """Return the document, numbered, with its title block at its head."""
-    soup = BeautifulSoup("".join(paper.body), "html.parser")
-    given, first = paper.meta.get("title"), soup.find(re.compile("h[1-6]"))
-    title = inline_markdown(given) if given else escape(paper.meta["fallback-title"])
+    """Return the document, numbered, with the parts of its title block at its head."""
+    soup, meta = BeautifulSoup("".join(paper.body), "html.parser"), paper.meta
+    given, first = meta.get("title"), soup.find(re.compile("h[1-6]"))
+    title = inline_markdown(given) if given else escape(meta["fallback-title"])
     if first is not None and first.name == "h1" and given in (None, first.get_text()):
         title = first.extract().decode_contents()  # the first H1 is the title, and goes either way
-    block = [("title", title)]
-    block += [
-        (k, inline_markdown(paper.meta[k]))
-        for k in ("subtitle", "date", "stamp")
-        if k in paper.meta
-    ]
-    block += [("author", inline_markdown(name)) for name in paper.meta.get("author", ())]
-    block += [("abstract", markdown(paper.meta["abstract"]))] if "abstract" in paper.meta else []
-    for name, html in reversed(block):
+    lines = [(key, meta[key]) for key in ("subtitle", "date", "stamp") if key in meta]
+    lines += [("author", name) for name in meta.get("author", ())]
+    block = [("title", title), *((key, inline_markdown(text)) for key, text in lines)]
+    for name, html in [("abstract", markdown(meta.get("abstract", ""))), *reversed(block)]:
         part = soup.new_tag("div", attrs={"class": "meta", "data-part": name})
         part.append(parse(html))
         soup.insert(0, part)
-    number(soup, paper.footnotes, "bibliography" in paper.meta, paper.fault)
+    number(soup, paper.footnotes, "bibliography" in meta, paper.fault)
     mend_formulas(soup)
     return soup
 
 
-def _take_unread(soup: BeautifulSoup, told: str, paper: Paper) -> bool:
+def _take_unread(soup: BeautifulSoup, paper: Paper, told: str) -> bool:
     """Note what pandoc warns of; put code in place of TeX that it cannot read, if there is any."""
     taken = False
     for text in re.split(r"^\[WARNING\] ", told, flags=re.MULTILINE)[1:]:
         if text.startswith(("Could not fetch", "Citeproc")):
             paper.faults.append(text.splitlines()[0])
-        if not (match := _UNREAD.match(text)):
-            continue
-        why = re.search("unexpected [^\n]*", match[2])
-        for script in soup.find_all("script"):
+        match = _UNREAD.match(text)
+        why = match and re.search("unexpected [^\n]*", match[2])
+        for script in soup.find_all("script") if match else ():
             if script.string.split() == match[1].split():
+                paper.where = script.get("data-cell", "the title block")
                 tex, taken = script["data-tex"].strip(), True
-                cause = f"TeX that cannot be read ({why[0] if why else 'pandoc'}): {tex}"
-                paper.faults.append(f"{script.get('data-cell', paper.where)}: {cause}")
+                paper.fault(f"TeX that cannot be read ({why[0] if why else 'by pandoc'}): {tex}")
                 script.name, script.attrs, script.string = "code", {}, tex
     return taken

@@ -5,15 +5,14 @@ parser leaves as it is. Each piece is parsed by itself: a tag left open ends wit
 """
 
 import re
-from contextlib import suppress
+from functools import partial
 from html import escape
 from typing import Any
-from urllib.parse import unquote
 
 from bs4 import BeautifulSoup, NavigableString, Tag
 from mistune import import_plugin
 from mistune.plugins.table import table_in_list, table_in_quote
-from nbconvert.filters.markdown_mistune import InvalidNotebook, IPythonRenderer, MarkdownWithMath
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 _PLUGINS = [*map(import_plugin, ("strikethrough", "table", "url", "task_lists"))]  # JupyterLab's
 _PLUGINS += [table_in_list, table_in_quote]
@@ -26,67 +25,8 @@ _TAG = re.compile(r"(<(?:(pre|code|script|style)\b.*?</\2>|[^>]*>))", re.DOTALL 
 _OWN = re.compile(r"""\s(?:class|data-[\w-]+)\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>]+)""", re.IGNORECASE)
 _TABLE = re.compile(r"^ {0,3}\|.*\|[ \t]*\n {0,3}\|[ :|-]+\|[ \t]*(?:\n {0,3}\|.*\|[ \t]*)*$", re.M)
 _BAR, _IN_ROW = re.compile(r"(?<!\\)\|"), re.compile(r"(?<![\\$])\$[^$\n]+\$")
+_ATTACHED = re.compile(r"\((attachment:(?:[^()<>\n\"]|\([^()\n]*\))*)\)")  # blanks in its name
 _EXACT = str.maketrans("'\"-.", "\ue000\ue001\ue002\ue003")  # paper.lua turns them back
-
-
-class Renderer(IPythonRenderer):
-    """nbconvert's Markdown, with formulas that pandoc reads and code that is not yet coloured."""
-
-    def block_math(self, body: str) -> str:
-        """Return a formula on lines of its own."""
-        return formula(body, display=True)
-
-    def inline_math(self, body: str) -> str:
-        """Return a formula in a line."""
-        return formula(body)
-
-    def latex_environment(self, name: str, body: str) -> str:
-        """Return an environment, which is a formula of its own."""
-        return formula(f"\\begin{{{name}}}{body}\\end{{{name}}}", display=True)
-
-    def block_html(self, html: str) -> str:
-        """Return a block of an author's HTML."""
-        return foreign_html(html)
-
-    def inline_html(self, html: str) -> str:
-        """Return a tag of an author's."""
-        return foreign_html(html)
-
-    def block_code(self, code: str, info: str | None = None) -> str:
-        """Return a block of code."""
-        return preformatted(code, (info or "").split(" ")[0])
-
-    def heading(self, text: str, level: int, **attrs: Any) -> str:
-        """Return a heading with the name that JupyterLab gives it."""
-        name = BeautifulSoup(text, "html.parser").get_text().strip().replace(" ", "-")
-        return f'<h{level} id="{escape(name)}">{text}</h{level}>\n'
-
-    def image(self, text: str, url: str, title: str | None = None) -> str:
-        """Return an image; its text, a figure's caption, may hold Markdown."""
-        source = unquote(url) if url.startswith("attachment:") else url
-        with suppress(InvalidNotebook):  # an attachment that is not there is named later
-            source = self._embed_image_or_attachment(source)
-        return f'<img src="{escape(source)}" alt="{escape(text)}"/>'
-
-
-def markdown(text: str, attachments: dict[str, Any] | None = None) -> str:
-    """Return Markdown as the HTML that Jupyter makes of it."""
-    for name in attachments or ():  # a name with blanks, as a person writes it
-        text = text.replace(f"(attachment:{name})", f"(<attachment:{name}>)")
-    renderer = Renderer(escape=False, exclude_anchor_links=True, attachments=attachments)
-    return MarkdownWithMath(renderer, plugins=_PLUGINS).render(_TABLE.sub(_even, text))
-
-
-def inline_markdown(text: str) -> str:
-    """Return a line of Markdown as HTML without its paragraph."""
-    return re.sub(r"</?p>", "", markdown(text)).strip()
-
-
-def _even(table: re.Match) -> str:
-    """Give each row of a table its head's cells, and take no bar of a formula for a border."""
-    rows = [_IN_ROW.sub(lambda m: _BAR.sub(r"\\vert ", m[0]), row) for row in table[0].split("\n")]
-    width = len(_BAR.findall(rows[0]))
-    return "\n".join("|".join((_BAR.split(row) + [""] * width)[:width]) + "|" for row in rows)
 
 
 def formula(tex: str, display: bool = False) -> str:
@@ -113,6 +53,46 @@ def preformatted(text: str, name: str) -> str:
     return f'<pre class="{escape(name)}"><code>{escape(text)}</code></pre>\n'
 
 
+class _Renderer(IPythonRenderer):
+    """nbconvert's Markdown, with formulas that pandoc reads and code that is not yet coloured."""
+
+    inline_math, block_math = staticmethod(formula), partial(formula, display=True)
+    inline_html = block_html = staticmethod(foreign_html)
+
+    def latex_environment(self, name: str, body: str) -> str:
+        return formula(f"\\begin{{{name}}}{body}\\end{{{name}}}", display=True)
+
+    def block_code(self, code: str, info: str | None = None) -> str:
+        return preformatted(code, (info or "").split(" ")[0])
+
+    def heading(self, text: str, level: int, **attrs: Any) -> str:
+        name = BeautifulSoup(text, "html.parser").get_text().strip().replace(" ", "-")
+        return f'<h{level} id="{escape(name)}">{text}</h{level}>\n'  # JupyterLab's name
+
+    def image(self, text: str, url: str, title: str | None = None) -> str:
+        return f'<img src="{escape(url)}" alt="{escape(text)}"/>'
+
+
+_JUPYTER = MarkdownWithMath(_Renderer(escape=False, exclude_anchor_links=True), plugins=_PLUGINS)
+
+
+def markdown(text: str) -> str:
+    """Return Markdown as the HTML that Jupyter makes of it."""
+    return _JUPYTER.render(_TABLE.sub(_even, _ATTACHED.sub(r"(<\1>)", text)))
+
+
+def inline_markdown(text: str) -> str:
+    """Return a line of Markdown as HTML without its paragraph."""
+    return re.sub(r"</?p>", "", markdown(text)).strip()
+
+
+def _even(table: re.Match) -> str:
+    """Give each row of a table its head's cells, and take no bar of a formula for a border."""
+    rows = [_IN_ROW.sub(lambda m: _BAR.sub(r"\\vert ", m[0]), row) for row in table[0].split("\n")]
+    width = len(_BAR.findall(rows[0]))
+    return "\n".join("|".join((_BAR.split(row) + [""] * width)[:width]) + "|" for row in rows)
+
+
 def parse(html: str) -> Tag:
     """Parse a piece of HTML, without what a paper cannot hold."""
     soup = BeautifulSoup(html, "html.parser")
@@ -120,8 +100,7 @@ def parse(html: str) -> Tag:
         if not str(tag.get("type", "")).startswith("math/tex"):
             tag.decompose()
     for tag in soup.find_all(["details", "summary"]):
-        tag.attrs = {"class": tag.name}
-        tag.name = "div"
+        tag.name, tag.attrs = "div", {"class": tag.name}
     for code in soup.select(":not(pre) > code"):
         keep_exact(code)
     return soup

@@ -1,14 +1,14 @@
 """Read a notebook as one HTML document: what Jupyter shows, with captions and labels kept.
 
 This module decides what of a notebook is published (the conventions are in
-`halfgen_lib.paper.export`), and names the cell of whatever cannot be.
+`halfgen_lib.paper.export`), and names the cell of what cannot be.
 """
 
 import base64
 import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -21,15 +21,7 @@ from nbconvert.utils.exceptions import ConversionException
 from nbformat import NotebookNode
 
 from . import PAGES
-from .markdown import (
-    foreign_html,
-    formula,
-    inline_markdown,
-    keep_exact,
-    markdown,
-    parse,
-    preformatted,
-)
+from . import markdown as md
 
 IMAGES = ("image/svg+xml", "image/png", "image/jpeg", "image/webp", "image/gif")  # the best first
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -43,6 +35,8 @@ _FOOTNOTE = re.compile(r"^\[\^([^\]\s]+)\]:[ \t]+(.+(?:\n[ \t]+\S.*)*)$", re.MUL
 _OPTION = re.compile(r"#\|[ \t]*(?:fig-|tbl-)?([\w-]+)[ \t]*:[ \t]*(['\"]?)(.*)\2[ \t]*(?:\n|$)")
 _ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>")
 _PROGRESS = re.compile(r"\d+%\|.*\|\s*\d+/\d+")
+_INLINE = re.compile("^data:(image/[a-z+]+);base64,(.+)", re.DOTALL)
+_MOVING = re.compile("<(div|iframe|canvas|button|video|audio|script)")
 
 
 class PaperError(ConversionException):
@@ -53,54 +47,54 @@ class PaperError(ConversionException):
 class Paper:
     """Collect a notebook's published parts, the files that they name, and what is wrong."""
 
-    folder: Path = Path()  # where the notebook lies
+    folder: Path  # where the notebook lies
     allow_errors: bool = False
     meta: dict[str, Any] = field(default_factory=lambda: {"lang": "en"})
     body: list[str] = field(default_factory=list)  # pieces of HTML
     files: dict[str, bytes] = field(default_factory=dict)
-    footnotes: dict[str, str] = field(default_factory=dict)
+    footnotes: dict[str, str] = field(default_factory=dict)  # their Markdown
     faults: list[str] = field(default_factory=list)  # each ends the export
     notes: list[str] = field(default_factory=list)  # what was left out
     where: str = "the title block"
-
-    def read(self, notebook: NotebookNode, name: str) -> None:
-        """Collect the published parts of a notebook; without a title it is called `name`."""
-        about = notebook.metadata
-        self.meta["fallback-title"] = name or "Untitled"
-        self.take_metadata({k: about[k] for k in ("title", "authors") if k in about})
-        self.take_metadata(about.get("halfgen", {}))
-        kernel = about.get("kernelspec", {}).get("language")
-        language = about.get("language_info", {}).get("name") or kernel or "python"
-        for cell in notebook.cells:
-            if cell.cell_type == "markdown":
-                self.footnotes.update(_FOOTNOTE.findall(cell.source))
-        for number, cell in enumerate(notebook.cells, start=1):
-            self.where, tags = f"cell {number}", set(cell.metadata.get("tags", ()))
-            if cell.cell_type == "code":
-                self.check(cell, "papermill" in about)
-            if (number == 1 and self.front_matter(cell)) or tags & HIDDEN_TAGS:
-                continue
-            if cell.cell_type == "markdown" and "abstract" in tags:
-                self.meta["abstract"] = cell.source
-            elif cell.cell_type == "markdown":
-                self.add(self.markdown(cell.source, cell.get("attachments")))
-            elif cell.cell_type == "code":
-                self.code(cell, tags, language)
-        self.where = "the title block"
 
     def fault(self, text: str) -> None:
         """Note what is wrong, and where."""
         self.faults.append(f"{self.where}: {text}")
 
-    def check(self, cell: NotebookNode, by_papermill: bool) -> None:
-        """Refuse a cell that ended with an error or, where papermill stopped, did not end.
+    def read(self, notebook: NotebookNode, name: str) -> None:
+        """Collect the published parts of a notebook; without a title it is called `name`."""
+        about = notebook.metadata
+        self.meta["fallback-title"] = name or "Untitled"
+        self._take_metadata({k: about[k] for k in ("title", "authors") if k in about})
+        self._take_metadata(about.get("halfgen", {}))
+        kernel = about.get("kernelspec", {}).get("language")
+        language = about.get("language_info", {}).get("name") or kernel or "python"
+        prose = (cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+        self.footnotes = dict(note for text in prose for note in _FOOTNOTE.findall(text))
+        for number, cell in enumerate(notebook.cells, start=1):
+            self.where, tags = f"cell {number}", set(cell.metadata.get("tags", ()))
+            if cell.cell_type == "code":
+                self._check(cell, "papermill" in about)
+            if (number == 1 and self._take_front_matter(cell)) or tags & HIDDEN_TAGS:
+                continue
+            if cell.cell_type == "markdown" and "abstract" in tags:
+                self.meta["abstract"] = cell.source
+            elif cell.cell_type == "markdown":
+                self._add(self._markdown(cell.source), cell.get("attachments", {}))
+            elif cell.cell_type == "code":
+                self._add_code(cell, tags, language)
+        self.where = "the title block"
+
+    def _check(self, cell: NotebookNode, by_papermill: bool) -> None:
+        """Note an error, a stamp, and a cell that did not end since papermill was stopped.
 
         When its kernel dies, papermill says "completed" of every cell; the kernel's reply does not
-        lie. A stamp counts whether or not its cell is shown.
+        lie.
         """
         for output in cell.outputs:
             if output.output_type == "error" and not self.allow_errors:
-                self.faults.append(f"{self.where} ended with {output.ename}: {output.evalue}")
+                why = f"{output.ename}: {output.evalue}"
+                self.faults.append(f"{self.where} ended with {why} (allow_errors leaves it out)")
             if stamp := output.get("metadata", {}).get("halfgen", {}).get("stamp"):
                 stamps = [*filter(None, [self.meta.get("stamp")]), str(stamp)]
                 self.meta["stamp"] = " · ".join(dict.fromkeys(stamps))
@@ -110,8 +104,7 @@ class Paper:
             why = "papermill was stopped, or its kernel died: run the notebook again"
             self.faults.append(f"{self.where} {'was cut off' if begun else 'has not run'}: {why}")
 
-    def take_metadata(self, given: dict[str, Any]) -> None:
-        """Take what names the paper and its authors."""
+    def _take_metadata(self, given: dict[str, Any]) -> None:
         self.meta |= {key: str(given[key]) for key in META_KEYS if given.get(key)}
         authors = given.get("authors", given.get("author")) or []
         authors = authors if isinstance(authors, list) else [authors]
@@ -119,7 +112,7 @@ class Paper:
         if any(names):
             self.meta["author"] = [name for name in names if name]
 
-    def front_matter(self, cell: NotebookNode) -> bool:
+    def _take_front_matter(self, cell: NotebookNode) -> bool:
         """Take YAML between `---` lines; tell whether the cell is that."""
         match = re.fullmatch(r"\s*---\s*\n(.*?)\n---\s*", cell.source, re.DOTALL)
         if cell.cell_type == "code" or not match:
@@ -130,149 +123,129 @@ class Paper:
             raise PaperError(f"the front matter in cell 1 is not valid YAML: {error}") from error
         if not isinstance(given, dict):
             raise PaperError("the front matter in cell 1 is not a list of 'key: value' lines")
-        self.take_metadata(given)
+        self._take_metadata(given)
         return True
 
-    def markdown(self, text: str, attachments: dict | None = None) -> str:
-        """Return Markdown as HTML; the texts of footnotes are left out, they go to their marks."""
+    def _markdown(self, text: str) -> str:
+        """Return Markdown as HTML without the texts of footnotes, which go to their marks."""
         text = text.replace("\r\n", "\n")
-        return markdown(_FOOTNOTE.sub("", text) if self.footnotes else text, attachments)
+        return md.markdown(_FOOTNOTE.sub("", text) if self.footnotes else text)
 
-    def add(self, html: str) -> None:
+    def _add(self, html: str, attachments: Mapping[str, dict[str, str]] | None = None) -> None:
         """Add a piece of HTML; its formulas remember the cell, and a missing image is named."""
-        soup = parse(html)
+        soup = md.parse(html)
         for script in soup.find_all("script"):
             script["data-cell"] = self.where
         for image in soup.find_all("img"):
-            source = unquote(image.get("src", "")).partition("?")[0]
+            source = unquote(image.get("src", ""))
+            held = (attachments or {}).get(source.removeprefix("attachment:"), {})
+            for kind, content in _INLINE.findall(source) or list(held.items())[:1]:
+                source = image["src"] = self._keep(content, kind)
             elsewhere = re.match("(?!attachment:)[a-z]+:", source)
-            if not (elsewhere or source in self.files or (self.folder / source).is_file()):
+            file = self.folder / source.partition("?")[0]
+            if not (elsewhere or source in self.files or file.is_file()):
                 self.fault(f"the image {source} is not there")
                 image.replace_with(f"[{image.get('alt') or source}]")
         self.body.append(str(soup))
 
-    def add_file(self, content: bytes, suffix: str) -> str:
-        """Keep a file and return its name, which tells the cell."""
-        name = f"{self.where.replace(' ', '-')}-{len(self.files) + 1}.{suffix}"
-        self.files[name] = content
+    def _keep(self, content: str, kind: str) -> str:
+        """Keep an image, given as base64 or as the text of an SVG; return its file's name."""
+        suffix = kind.split("/")[1].removesuffix("+xml")
+        held = content.encode() if "<" in content else base64.b64decode(content)
+        if suffix == "pdf":
+            held, suffix = _pdf_as_svg(held), "svg"
+        name = f"{self.where.replace(' ', '-')}-{len(self.files)}.{suffix}"
+        self.files[name] = held
         return name
 
-    def code(self, cell: NotebookNode, tags: set[str], language: str) -> None:
+    def _add_code(self, cell: NotebookNode, tags: set[str], language: str) -> None:
         """Add a cell's code, folded with what it printed, and then what it shows."""
         options, source, printed, shown = {}, cell.source, "", ""
         while match := _OPTION.match(source):
             options["caption" if match[1] == "cap" else match[1]] = match[3].strip()
             source = source[match.end() :]
         if "abstract" in tags:
-            texts = [output.get("data", {}).get("text/markdown", "") for output in cell.outputs]
+            texts = [output.get("data", {}).get("text/markdown") for output in cell.outputs]
             self.meta["abstract"] = "\n\n".join(filter(None, texts))
             return
         for output in cell.outputs:
-            html = self.output(output, options)
+            html = self._output(output, options)
             if html.startswith("<pre") and "keep-output" not in tags:
                 printed += html
             else:
                 shown += html.replace('<pre class="transcript">', '<pre class="output">')
-            if "<figure" in html or "<table" in html:
-                options = {}
+            options = {} if "<figure" in html or "<table" in html else options
         if source.strip() and not tags & HIDDEN_INPUT_TAGS:
-            self.fold(preformatted(source, language), printed)
+            self._fold(md.preformatted(source, language), printed)
         else:
             shown = printed + shown
         if shown:
-            self.add(shown)
+            self._add(shown)
 
-    def fold(self, code: str, printed: str) -> None:
+    def _fold(self, code: str, printed: str) -> None:
         """Add a cell's code, in the fold of the cell before it where that one showed nothing."""
-        last = self.body[-1] if self.body else ""
-        if last.startswith('<div class="code">') and 'class="transcript"' not in last:
-            start, end = last.removesuffix("</code></pre>\n</div>"), code.partition("<code>")[2]
-            self.body[-1] = f"{start}\n\n{end}{printed}</div>"
-        else:
-            self.body.append(f'<div class="code">{code}{printed}</div>')
+        start = '<div class="code">'
+        if self.body and self.body[-1].startswith(start) and "transcript" not in self.body[-1]:
+            start = self.body.pop().removesuffix("</code></pre>\n</div>") + "\n\n"
+            code = code.partition("<code>")[2]
+        self.body.append(f"{start}{code}{printed}</div>")
 
-    def output(self, output: NotebookNode, options: dict[str, str]) -> str:
-        """Return an output as HTML; of printed text that is one block of code."""
+    def _output(self, output: NotebookNode, options: dict[str, str]) -> str:
+        """Return an output as HTML: of printed text a block of code, of an error nothing."""
         if output.output_type == "stream":
             return _printed(output.text) if output.name == "stdout" else ""
-        # an error has neither
-        own, data = {**options, **output.get("metadata", {}).get("halfgen", {})}, output.get("data")
-        if not data or own.get("hidden") or own.get("stamp"):
+        own, data = output.get("metadata", {}).get("halfgen", {}), output.get("data", {})
+        if own.get("hidden") or own.get("stamp"):
             return ""
         if WIDGET in data:
             self.notes.append(f"{self.where}: a widget is left out")
             return ""
         if "text/markdown" in data:
-            return _captioned(self.markdown(data["text/markdown"]), own)
+            return _captioned(self._markdown(data["text/markdown"]), options | own)
         tex, html = data.get("text/latex", ""), data.get("text/html", "")
         if tex and "{tabular" not in tex:
-            return f"<p>{foreign_html(tex) if '$' in tex else formula(tex, display=True)}</p>"
-        if image := self.image(data, output.metadata):
-            return _captioned(f"<figure>{image}{self.pages(data)}</figure>", own)
-        soup = parse(foreign_html(html))
+            return f"<p>{md.foreign_html(tex) if '$' in tex else md.formula(tex, True)}</p>"
+        if image := self._image(data, output.get("metadata", {})):
+            return _captioned(f"<figure>{image}{data.get(PAGES, '')}</figure>", options | own)
+        soup = md.parse(md.foreign_html(html))
         shows = soup.find(["table", "img", "svg", "script"]) or soup.get_text().strip()
         if shows and not soup.find(["button", "canvas", "video", "audio"]):
-            keep_exact(soup)
-            return _captioned(f"<div>{soup}</div>", own)
+            md.keep_exact(soup)
+            return _captioned(f"<div>{soup}</div>", options | own)
         moving = [k for k in data if k.startswith("application/") and k != "application/json"]
-        if moving or re.search("<(div|iframe|canvas|button|video|audio|script)", html):
+        if moving or _MOVING.search(html):
             kind = (moving or ["text/html"])[0]
             text = f"an output that only a browser can show ({kind}) has no picture"
             self.notes.append(f"{self.where}: {text}")
             return f"<p><em>[{text}]</em></p>"
         return _printed(data.get("text/plain", ""))
 
-    def image(self, data: dict[str, Any], metadata: dict[str, Any]) -> str:
-        """Return an image as HTML, of the width asked for or, of SVG, as a share of the text's."""
-        kind = next((kind for kind in IMAGES if kind in data), None)
-        if kind:
-            text = data[kind]
-            content = text.encode() if "<" in text else base64.b64decode(text)
-        elif "application/pdf" in data:
-            content, kind = _pdf_as_svg(base64.b64decode(data["application/pdf"])), IMAGES[0]
-        else:
+    def _image(self, data: dict[str, Any], metadata: dict[str, Any]) -> str:
+        """Return an image, of the width asked for or, of SVG, as a share of the text's width."""
+        kind = next((kind for kind in (*IMAGES, "application/pdf") if kind in data), None)
+        if kind is None:
             return ""
-        width = metadata.get(kind, {}).get("width")
-        points = re.search(rb'<svg[^>]*\swidth="([\d.]+)pt"', content)
+        name, width = self._keep(data[kind], kind), metadata.get(kind, {}).get("width")
+        points = re.search(rb'<svg[^>]*\swidth="([\d.]+)pt"', self.files[name])
         share = f"{min(100, 100 * float(points[1]) / TEXT_WIDTH):.1f}%" if points else ""
         size = f"{width}px" if isinstance(width, int | float) else share
-        source = self.add_file(content, kind.split("/")[1].removesuffix("+xml"))
-        return f'<img src="{source}"{f" width={size!r}" if size else ""}/>'
-
-    def pages(self, data: dict[str, Any]) -> str:
-        """Return a gallery's pages, which the HTML shows in place of its image."""
-        html = ""
-        for page in data.get(PAGES, {}).get("pages", ()):
-            title = escape(page["title"])
-            html += f'<div class="page" role="group" aria-label="{title}"><p>{title}</p>'
-            for strip in page["strips"]:
-                name, source = (
-                    escape(strip["name"]),
-                    self.add_file(base64.b64decode(strip["png"]), "png"),
-                )
-                image = f'<img src="{source}" alt="{title}, {name}"/>'
-                html += f'<div class="strip"><span>{name}</span>{image}</div>'
-            html += "</div>"
-        return html
+        return f'<img src="{name}"{f" width={size!r}" if size else ""}/>'
 
 
 def _captioned(html: str, own: dict[str, str]) -> str:
     """Give an image or a table its label, caption and alternative text."""
-    soup, label = BeautifulSoup(html, "html.parser"), str(own.get("label", ""))
-    caption = inline_markdown(str(own.get("caption", "")))
-    table, figure, image = soup.table, soup.figure, soup.img
-    if image and not image.get("alt"):
+    soup, caption = (
+        BeautifulSoup(html, "html.parser"),
+        md.inline_markdown(str(own.get("caption", ""))),
+    )
+    for image in soup.find_all("img", alt=None):
         plain = BeautifulSoup(caption, "html.parser").get_text()
         image["alt"] = own.get("alt") or plain or "Figure"
-    if not (label or caption):
-        return str(soup)
-    if table:
-        table["id"] = label
-        table.insert(0, BeautifulSoup(f"<caption>{caption}</caption>", "html.parser"))
-    elif image:
-        figure = figure or image.wrap(soup.new_tag("figure"))
-        figure["id"] = label
-        figure.append(BeautifulSoup(f"<figcaption>{caption}</figcaption>", "html.parser"))
+    if (soup.table or soup.img) and (caption or own.get("label")):
+        name = "caption" if soup.table else "figcaption"
+        target = soup.table or soup.figure or soup.img.wrap(soup.new_tag("figure"))
+        target["id"] = own.get("label", "")
+        target.insert(0, BeautifulSoup(f"<{name}>{caption}</{name}>", "html.parser"))
     return str(soup)
 
 
@@ -281,7 +254,8 @@ def _printed(text: str) -> str:
     lines = [line.rstrip("\r").rsplit("\r", 1)[-1] for line in strip_ansi(text).split("\n")]
     lines = [_CONTROL.sub("", line).rstrip() for line in lines if not _PROGRESS.search(line)]
     text = "\n".join(lines).strip("\n")
-    return preformatted(text, "transcript") if text.strip() and not _ADDRESS.search(text) else ""
+    shows = text.strip() and not _ADDRESS.search(text)
+    return md.preformatted(text, "transcript") if shows else ""
 
 
 def _pdf_as_svg(content: bytes) -> bytes:

@@ -8,6 +8,7 @@ local SCHEMES = { http = true, https = true, mailto = true, doi = true }
 local KEPT = { picture = true, number = true, width = true, height = true, role = true, ["aria-label"] = true }
 
 local function typ(text) return pandoc.RawInline("typst", text) end
+local function quoted(text) return '"' .. text:gsub('[\\"]', "\\%0"):gsub("%s+", " ") .. '"' end
 local function has(element, class) return element.classes:includes(class) end
 
 -- Nothing that runs: no event handlers, no styles, no addresses but those of the web.
@@ -24,7 +25,7 @@ local function scheme(url) return url:gsub("[%c%s]", ""):lower():match("^(%a[%w+
 
 local function link(element)
   local kind = scheme(element.target)
-  if kind and not SCHEMES[kind] then return element.content end
+  if element.target == "" or kind and not SCHEMES[kind] then return element.content end
   return pandoc.Link(element.content, element.target, "", pandoc.Attr("", element.classes))
 end
 
@@ -49,7 +50,8 @@ local function span(element)
   elseif has(element, "number") then
     return harmless(element)
   elseif element.identifier ~= "" then -- a place to link to
-    return pandoc.Inlines { pandoc.Span({}, pandoc.Attr(element.identifier)) } .. element.content
+    local place = HTML and pandoc.Span({}, pandoc.Attr(element.identifier)) or typ("#anchor(" .. quoted(element.identifier) .. ")")
+    return pandoc.Inlines { place } .. element.content
   end
   return element.content
 end
@@ -77,8 +79,8 @@ local function title_block(doc)
   doc.blocks = doc.blocks:walk { Div = function(div)
     local name = has(div, "meta") and div.attributes.part
     if not name then return nil end
-    local blocks = name == "abstract" or #div.content == 0
-    local value = blocks and div.content or pandoc.utils.blocks_to_inlines(div.content)
+    if #div.content == 0 and name ~= "title" then return {} end
+    local value = name == "abstract" and div.content or pandoc.utils.blocks_to_inlines(div.content)
     if name == "author" then
       doc.meta.author = doc.meta.author or pandoc.List {}
       doc.meta.author:insert(pandoc.MetaInlines(value))
@@ -90,10 +92,8 @@ local function title_block(doc)
   doc.meta.pagetitle = pandoc.utils.stringify(doc.meta.title)
   local lang = pandoc.utils.stringify(doc.meta.lang)
   if not HTML then doc.meta.lang, doc.meta.region = lang:match("^%a+"), lang:match("%-(%u%u)$") end
-  local names = pandoc.List(doc.meta.author or {}):map(function(author)
-    return '"' .. pandoc.utils.stringify(author):gsub("\\", "\\\\"):gsub('"', '\\"') .. '"'
-  end)
-  doc.meta["author-strings"] = typ(table.concat(names, ", "))
+  local function name(author) return quoted(pandoc.utils.stringify(author)) end
+  doc.meta["author-strings"] = typ(table.concat(pandoc.List(doc.meta.author or {}):map(name), ", "))
 end
 
 -- A word's width in letters; capitals and the scripts of three bytes a letter are wider.
