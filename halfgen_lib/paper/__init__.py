@@ -10,7 +10,7 @@ from pathlib import Path
 from .. import on_first_use
 
 TEMPLATES = Path(__file__).parent / "templates"
-PAGES = "application/vnd.halfgen.pages+json"  # a gallery's, beside the figure that stands for it
+PAGES = "application/vnd.halfgen.pages+html"  # a gallery's, beside the figure that stands for it
 # how an SVG starts whose ink and ground are the page's
 PAGE_INK = '<svg fill="currentColor" stroke-linejoin="round" stroke-linecap="butt" '
 

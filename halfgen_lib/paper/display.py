@@ -10,6 +10,7 @@ import base64
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
 from typing import Any
 
 import matplotlib as mpl
@@ -63,7 +64,7 @@ def show_figure(
     # JupyterLab shows no SVG of a notebook that somebody else has run, before it is trusted
     data = {"image/svg+xml": figure_svg(figure, label), "image/png": _png(figure.savefig, dpi=120)}
     if pages:
-        data[PAGES] = {"pages": [_page(title, strips) for title, strips in pages.items()]}
+        data[PAGES] = "".join(_page(title, strips) for title, strips in pages.items())
     data["text/plain"] = alt or caption
     _show(data, label=label, caption=caption, alt=alt)
     _show_caption(caption)
@@ -125,10 +126,15 @@ def _show_caption(caption: str) -> None:
     _show({"text/markdown": f"*{caption}*", "text/plain": caption}, hidden=True)
 
 
-def _page(title: str, strips: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def _page(title: str, strips: Mapping[str, np.ndarray]) -> str:
+    """Return a page of a gallery as HTML."""
     grey = {"cmap": "gray", "vmin": 0, "vmax": 1}
-    pictures = [{"name": n, "png": _png(plt.imsave, s, **grey)} for n, s in strips.items()]
-    return {"title": title, "strips": pictures}
+    html = f'<div class="page" role="group" aria-label="{escape(title)}"><p>{escape(title)}</p>'
+    for name, strip in strips.items():
+        source = f"data:image/png;base64,{_png(plt.imsave, strip, **grey)}"
+        image = f'<img src="{source}" alt="{escape(f"{title}, {name}")}"/>'
+        html += f'<div class="strip"><span>{escape(name)}</span>{image}</div>'
+    return f"{html}</div>"
 
 
 def _png(save: Callable[..., None], *picture: np.ndarray, **options: Any) -> str:

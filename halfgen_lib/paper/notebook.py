@@ -1,22 +1,27 @@
-"""Read a notebook as a paper: a list of parts, each a piece of text, code, a figure or a table.
+"""Read a notebook as one HTML document: what Jupyter shows, with captions and labels kept.
 
-The parts are plain dictionaries; `templates/reader.lua` turns them into a pandoc document. This
-module decides what of a notebook is published (the conventions are in `halfgen_lib.paper.export`).
+This module decides what of a notebook is published (the conventions are in
+`halfgen_lib.paper.export`), and names the cell of what cannot be.
 """
 
 import base64
 import re
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+import typst
 import yaml
+from bs4 import BeautifulSoup
 from nbconvert.filters import strip_ansi
 from nbconvert.utils.exceptions import ConversionException
 from nbformat import NotebookNode
 
 from . import PAGES
-
-Part = dict[str, Any]
+from . import markdown as md
 
 IMAGES = ("image/svg+xml", "image/png", "image/jpeg", "image/webp", "image/gif")  # the best first
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -24,12 +29,14 @@ TEXT_WIDTH = 442.0  # points: A4 less the margins in templates/paper.typst
 HIDDEN_TAGS = {"remove", "hide", "remove-cell", "remove_cell", "hide-cell"}
 HIDDEN_INPUT_TAGS = {"hide-input", "remove-input", "hide_input", "remove_input"}
 META_KEYS = ("title", "subtitle", "date", "abstract", "bibliography", "csl", "lang", "stamp")
-OWN_KEYS = ("label", "caption", "alt")  # of a figure or a table
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_FOOTNOTE = re.compile(r"^\[\^([^\]\s]+)\]:[ \t]+(.+(?:\n[ \t]+\S.*)*)$", re.MULTILINE)
 _OPTION = re.compile(r"#\|[ \t]*(?:fig-|tbl-)?([\w-]+)[ \t]*:[ \t]*(['\"]?)(.*)\2[ \t]*(?:\n|$)")
 _ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>")
 _PROGRESS = re.compile(r"\d+%\|.*\|\s*\d+/\d+")
+_INLINE = re.compile("^data:(image/[a-z+]+);base64,(.+)", re.DOTALL)
+_MOVING = re.compile("<(div|iframe|canvas|button|video|audio|script)")
 
 
 class PaperError(ConversionException):
@@ -38,174 +45,226 @@ class PaperError(ConversionException):
 
 @dataclass
 class Paper:
-    """Hold what goes to pandoc: metadata, parts in reading order, and the images they name."""
+    """Collect a notebook's published parts, the files that they name, and what is wrong."""
 
-    meta: dict[str, Any]
-    parts: list[Part] = field(default_factory=list)
-    images: dict[str, bytes] = field(default_factory=dict)
+    folder: Path  # where the notebook lies
+    allow_errors: bool = False
+    meta: dict[str, Any] = field(default_factory=lambda: {"lang": "en"})
+    body: list[str] = field(default_factory=list)  # pieces of HTML
+    files: dict[str, bytes] = field(default_factory=dict)
+    footnotes: dict[str, str] = field(default_factory=dict)  # their Markdown
+    faults: list[str] = field(default_factory=list)  # each ends the export
+    notes: list[str] = field(default_factory=list)  # what was left out
+    where: str = "the title block"
 
-    def add_image(self, content: str, kind: str) -> str:
-        """Keep an image, given as base64 or as the text of an SVG; return the name of its file."""
-        name = f"image-{len(self.images) + 1}.{kind.split('/')[1].removesuffix('+xml')}"
-        self.images[name] = content.encode() if "<" in content else base64.b64decode(content)
+    def fault(self, text: str) -> None:
+        """Note what is wrong, and where."""
+        self.faults.append(f"{self.where}: {text}")
+
+    def read(self, notebook: NotebookNode, name: str) -> None:
+        """Collect the published parts of a notebook; without a title it is called `name`."""
+        about = notebook.metadata
+        self.meta["fallback-title"] = name or "Untitled"
+        self._take_metadata({k: about[k] for k in ("title", "authors") if k in about})
+        self._take_metadata(about.get("halfgen", {}))
+        kernel = about.get("kernelspec", {}).get("language")
+        language = about.get("language_info", {}).get("name") or kernel or "python"
+        prose = (cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+        self.footnotes = dict(note for text in prose for note in _FOOTNOTE.findall(text))
+        for number, cell in enumerate(notebook.cells, start=1):
+            self.where, tags = f"cell {number}", set(cell.metadata.get("tags", ()))
+            if cell.cell_type == "code":
+                self._check(cell, "papermill" in about)
+            if (number == 1 and self._take_front_matter(cell)) or tags & HIDDEN_TAGS:
+                continue
+            if cell.cell_type == "markdown" and "abstract" in tags:
+                self.meta["abstract"] = cell.source
+            elif cell.cell_type == "markdown":
+                self._add(self._markdown(cell.source), cell.get("attachments", {}))
+            elif cell.cell_type == "code":
+                self._add_code(cell, tags, language)
+        self.where = "the title block"
+
+    def _check(self, cell: NotebookNode, by_papermill: bool) -> None:
+        """Note an error, a stamp, and a cell that did not end since papermill was stopped.
+
+        When its kernel dies, papermill says "completed" of every cell; the kernel's reply does not
+        lie.
+        """
+        for output in cell.outputs:
+            if output.output_type == "error" and not self.allow_errors:
+                why = f"{output.ename}: {output.evalue}"
+                self.faults.append(f"{self.where} ended with {why} (allow_errors leaves it out)")
+            if stamp := output.get("metadata", {}).get("halfgen", {}).get("stamp"):
+                stamps = [*filter(None, [self.meta.get("stamp")]), str(stamp)]
+                self.meta["stamp"] = " · ".join(dict.fromkeys(stamps))
+        times, begun = cell.metadata.get("execution", {}), cell.execution_count is not None
+        ended = begun and ("iopub.execute_input" not in times or "shell.execute_reply" in times)
+        if by_papermill and cell.source.strip() and not ended:
+            why = "papermill was stopped, or its kernel died: run the notebook again"
+            self.faults.append(f"{self.where} {'was cut off' if begun else 'has not run'}: {why}")
+
+    def _take_metadata(self, given: dict[str, Any]) -> None:
+        self.meta |= {key: str(given[key]) for key in META_KEYS if given.get(key)}
+        authors = given.get("authors", given.get("author")) or []
+        authors = authors if isinstance(authors, list) else [authors]
+        names = [str(a.get("name", "")) if isinstance(a, dict) else str(a) for a in authors]
+        if any(names):
+            self.meta["author"] = [name for name in names if name]
+
+    def _take_front_matter(self, cell: NotebookNode) -> bool:
+        """Take YAML between `---` lines; tell whether the cell is that."""
+        match = re.fullmatch(r"\s*---\s*\n(.*?)\n---\s*", cell.source, re.DOTALL)
+        if cell.cell_type == "code" or not match:
+            return False
+        try:
+            given = yaml.safe_load(match[1])
+        except yaml.YAMLError as error:
+            raise PaperError(f"the front matter in cell 1 is not valid YAML: {error}") from error
+        if not isinstance(given, dict):
+            raise PaperError("the front matter in cell 1 is not a list of 'key: value' lines")
+        self._take_metadata(given)
+        return True
+
+    def _markdown(self, text: str) -> str:
+        """Return Markdown as HTML without the texts of footnotes, which go to their marks."""
+        text = text.replace("\r\n", "\n")
+        return md.markdown(_FOOTNOTE.sub("", text) if self.footnotes else text)
+
+    def _add(self, html: str, attachments: Mapping[str, dict[str, str]] | None = None) -> None:
+        """Add a piece of HTML; its formulas remember the cell, and a missing image is named."""
+        soup = md.parse(html)
+        for script in soup.find_all("script"):
+            script["data-cell"] = self.where
+        for image in soup.find_all("img"):
+            source = unquote(image.get("src", ""))
+            held = (attachments or {}).get(source.removeprefix("attachment:"), {})
+            for kind, content in _INLINE.findall(source) or list(held.items())[:1]:
+                source = image["src"] = self._keep(content, kind)
+            elsewhere = re.match("(?!attachment:)[a-z]+:", source)
+            file = self.folder / source.partition("?")[0]
+            if not (elsewhere or source in self.files or file.is_file()):
+                self.fault(f"the image {source} is not there")
+                image.replace_with(f"[{image.get('alt') or source}]")
+        self.body.append(str(soup))
+
+    def _keep(self, content: str, kind: str) -> str:
+        """Keep an image, given as base64 or as the text of an SVG; return its file's name."""
+        suffix = kind.split("/")[1].removesuffix("+xml")
+        held = content.encode() if "<" in content else base64.b64decode(content)
+        if suffix == "pdf":
+            held, suffix = _pdf_as_svg(held), "svg"
+        name = f"{self.where.replace(' ', '-')}-{len(self.files)}.{suffix}"
+        self.files[name] = held
         return name
 
+    def _add_code(self, cell: NotebookNode, tags: set[str], language: str) -> None:
+        """Add a cell's code, folded with what it printed, and then what it shows."""
+        options, source, printed, shown = {}, cell.source, "", ""
+        while match := _OPTION.match(source):
+            options["caption" if match[1] == "cap" else match[1]] = match[3].strip()
+            source = source[match.end() :]
+        if "abstract" in tags:
+            texts = [output.get("data", {}).get("text/markdown") for output in cell.outputs]
+            self.meta["abstract"] = "\n\n".join(filter(None, texts))
+            return
+        for output in cell.outputs:
+            html = self._output(output, options)
+            if html.startswith("<pre") and "keep-output" not in tags:
+                printed += html
+            else:
+                shown += html.replace('<pre class="transcript">', '<pre class="output">')
+            options = {} if "<figure" in html or "<table" in html else options
+        if source.strip() and not tags & HIDDEN_INPUT_TAGS:
+            self._fold(md.preformatted(source, language), printed)
+        else:
+            shown = printed + shown
+        if shown:
+            self._add(shown)
 
-def read_notebook(notebook: NotebookNode, name: str = "", allow_errors: bool = False) -> Paper:
-    """Collect the published parts of a notebook; without a title it is called `name`.
+    def _fold(self, code: str, printed: str) -> None:
+        """Add a cell's code, in the fold of the cell before it where that one showed nothing."""
+        start = '<div class="code">'
+        if self.body and self.body[-1].startswith(start) and "transcript" not in self.body[-1]:
+            start = self.body.pop().removesuffix("</code></pre>\n</div>") + "\n\n"
+            code = code.partition("<code>")[2]
+        self.body.append(f"{start}{code}{printed}</div>")
 
-    Raises PaperError at an error output unless `allow_errors`, at a cell that papermill did not
-    end, and at front matter that is not valid YAML.
-    """
-    about = notebook.metadata
-    paper = Paper({"lang": "en", "fallback-title": name or "Untitled"})
-    _take_metadata(paper, {k: about[k] for k in ("title", "authors") if k in about})
-    _take_metadata(paper, about.get("halfgen", {}))
-    kernel = about.get("kernelspec", {}).get("language")
-    language = about.get("language_info", {}).get("name") or kernel or "python"
-    for number, cell in enumerate(notebook.cells, start=1):
-        tags = set(cell.metadata.get("tags", ()))
-        if cell.cell_type == "code":
-            _check(cell, f"cell {number}", allow_errors, "papermill" in about)
-        if (number == 1 and _read_front_matter(paper, cell)) or tags & HIDDEN_TAGS:
-            continue
-        if cell.cell_type == "code":
-            _read_code(paper, cell, tags, language)
-        if cell.cell_type == "markdown":
-            _read_markdown(paper, cell, "abstract" in tags)
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    owns = [output.get("metadata", {}).get("halfgen", {}) for output in outputs]
-    stamps = [own["stamp"] for own in (paper.meta, *owns) if own.get("stamp")]
-    paper.meta["stamp"] = " · ".join(dict.fromkeys(map(str, stamps)))
-    return paper
+    def _output(self, output: NotebookNode, options: dict[str, str]) -> str:
+        """Return an output as HTML: of printed text a block of code, of an error nothing."""
+        if output.output_type == "stream":
+            return _printed(output.text) if output.name == "stdout" else ""
+        own, data = output.get("metadata", {}).get("halfgen", {}), output.get("data", {})
+        if own.get("hidden") or own.get("stamp"):
+            return ""
+        if WIDGET in data:
+            self.notes.append(f"{self.where}: a widget is left out")
+            return ""
+        if "text/markdown" in data:
+            return _captioned(self._markdown(data["text/markdown"]), options | own)
+        tex, html = data.get("text/latex", ""), data.get("text/html", "")
+        if tex and "{tabular" not in tex:
+            return f"<p>{md.foreign_html(tex) if '$' in tex else md.formula(tex, True)}</p>"
+        if image := self._image(data, output.get("metadata", {})):
+            return _captioned(f"<figure>{image}{data.get(PAGES, '')}</figure>", options | own)
+        soup = md.parse(md.foreign_html(html))
+        shows = soup.find(["table", "img", "svg", "script"]) or soup.get_text().strip()
+        if shows and not soup.find(["button", "canvas", "video", "audio"]):
+            md.keep_exact(soup)
+            return _captioned(f"<div>{soup}</div>", options | own)
+        moving = [k for k in data if k.startswith("application/") and k != "application/json"]
+        if moving or _MOVING.search(html):
+            kind = (moving or ["text/html"])[0]
+            text = f"an output that only a browser can show ({kind}) has no picture"
+            self.notes.append(f"{self.where}: {text}")
+            return f"<p><em>[{text}]</em></p>"
+        return _printed(data.get("text/plain", ""))
 
-
-def _take_metadata(paper: Paper, given: dict[str, Any]) -> None:
-    paper.meta |= {key: str(given[key]) for key in META_KEYS if given.get(key)}
-    authors = given.get("authors", given.get("author")) or []
-    authors = authors if isinstance(authors, list) else [authors]
-    names = [str(a.get("name", "")) if isinstance(a, dict) else str(a) for a in authors]
-    if any(names):
-        paper.meta["author"] = [name for name in names if name]
-
-
-def _read_front_matter(paper: Paper, cell: NotebookNode) -> bool:
-    match = re.fullmatch(r"\s*---\s*\n(.*?)\n---\s*", cell.source, re.DOTALL)
-    if cell.cell_type == "code" or not match:
-        return False
-    try:
-        given = yaml.safe_load(match[1])
-    except yaml.YAMLError as error:
-        raise PaperError(f"the front matter in cell 1 is not valid YAML: {error}") from error
-    if not isinstance(given, dict):
-        raise PaperError("the front matter in cell 1 is not a list of 'key: value' lines")
-    _take_metadata(paper, given)
-    return True
-
-
-def _check(cell: NotebookNode, name: str, allow_errors: bool, by_papermill: bool) -> None:
-    """Refuse a cell that ended with an error or, where papermill stopped, did not end.
-
-    When its kernel dies, papermill says "completed" of every cell; the kernel's reply does not lie.
-    """
-    for output in cell.outputs:
-        if output.output_type == "error" and not allow_errors:
-            raise PaperError(
-                f"{name} ended with {output.ename}: {output.evalue}; a paper is not made "
-                "from a notebook with errors (allow_errors=True to leave the error out)"
-            )
-    times = cell.metadata.get("execution", {})
-    begun = cell.execution_count is not None
-    ended = begun and ("iopub.execute_input" not in times or "shell.execute_reply" in times)
-    if by_papermill and cell.source.strip() and not ended:
-        raise PaperError(
-            f"{name} {'was cut off' if begun else 'has not run'}: papermill was stopped, or "
-            "its kernel died, whatever the notebook's metadata says; run the notebook again"
-        )
-
-
-def _read_markdown(paper: Paper, cell: NotebookNode, abstract: bool) -> None:
-    if abstract:
-        paper.meta["abstract"] = cell.source
-        return
-    images = {
-        f"attachment:{name}": paper.add_image(content, kind)
-        for name, bundle in cell.get("attachments", {}).items()
-        for kind, content in bundle.items()
-        if kind in IMAGES
-    }
-    paper.parts.append({"kind": "markdown", "text": cell.source, "images": images})
+    def _image(self, data: dict[str, Any], metadata: dict[str, Any]) -> str:
+        """Return an image, of the width asked for or, of SVG, as a share of the text's width."""
+        kind = next((kind for kind in (*IMAGES, "application/pdf") if kind in data), None)
+        if kind is None:
+            return ""
+        name, width = self._keep(data[kind], kind), metadata.get(kind, {}).get("width")
+        points = re.search(rb'<svg[^>]*\swidth="([\d.]+)pt"', self.files[name])
+        share = f"{min(100, 100 * float(points[1]) / TEXT_WIDTH):.1f}%" if points else ""
+        size = f"{width}px" if isinstance(width, int | float) else share
+        return f'<img src="{name}"{f" width={size!r}" if size else ""}/>'
 
 
-def _read_code(paper: Paper, cell: NotebookNode, tags: set[str], language: str) -> None:
-    options, source = _split_options(cell.source)
-    keep = "keep-output" in tags
-    parts = [p for output in cell.outputs if (p := _output_part(paper, output, keep))]
-    if "abstract" in tags:
-        texts = [p["text"] for p in parts if p["kind"] == "markdown"]
-        paper.meta["abstract"] = "\n\n".join(texts) or paper.meta.get("abstract", "")
-        return
-    named = next((p for p in parts if p["kind"] in ("figure", "table", "html")), {})
-    named |= options | named
-    if source.strip() and not tags & HIDDEN_INPUT_TAGS:
-        printed = [p for p in parts if p["kind"] == "text" and not p["keep"]]
-        parts = [p for p in parts if p not in printed]
-        _add_code(paper, {"kind": "code", "text": source, "lang": language, "printed": printed})
-    paper.parts += parts
+def _captioned(html: str, own: dict[str, str]) -> str:
+    """Give an image or a table its label, caption and alternative text."""
+    soup, caption = (
+        BeautifulSoup(html, "html.parser"),
+        md.inline_markdown(str(own.get("caption", ""))),
+    )
+    for image in soup.find_all("img", alt=None):
+        plain = BeautifulSoup(caption, "html.parser").get_text()
+        image["alt"] = own.get("alt") or plain or "Figure"
+    if (soup.table or soup.img) and (caption or own.get("label")):
+        name = "caption" if soup.table else "figcaption"
+        target = soup.table or soup.figure or soup.img.wrap(soup.new_tag("figure"))
+        target["id"] = own.get("label", "")
+        target.insert(0, BeautifulSoup(f"<{name}>{caption}</{name}>", "html.parser"))
+    return str(soup)
 
 
-def _add_code(paper: Paper, part: Part) -> None:
-    """Add a cell's code, in the fold of the cell before it where that one showed nothing."""
-    last = paper.parts[-1] if paper.parts else {"kind": ""}
-    if last["kind"] == "code" and not last["printed"]:
-        last |= {"text": f"{last['text']}\n\n{part['text']}", "printed": part["printed"]}
-    else:
-        paper.parts.append(part)
-
-
-def _split_options(source: str) -> tuple[dict[str, str], str]:
-    """Split Quarto's `#| key: value` lines off the top of a code cell."""
-    options = {}
-    while match := _OPTION.match(source):
-        options["caption" if match[1] == "cap" else match[1]] = match[3].strip()
-        source = source[match.end() :]
-    return {key: options[key] for key in OWN_KEYS if key in options}, source
-
-
-def _output_part(paper: Paper, output: NotebookNode, keep: bool) -> Part | None:
-    if output.output_type == "stream":
-        return _text_part(output.text, keep) if output.name == "stdout" else None
-    # an error has neither
-    own, data = output.get("metadata", {}).get("halfgen", {}), output.get("data", {})
-    if own.get("hidden") or own.get("stamp") or WIDGET in data:
-        return None
-    named = {key: str(own[key]) for key in OWN_KEYS if own.get(key)}
-    if "text/markdown" in data:
-        kind = "table" if named.keys() & {"label", "caption"} else "markdown"
-        return {"kind": kind, "text": data["text/markdown"], **named}
-    if "text/latex" in data:
-        return {"kind": "latex", "text": data["text/latex"]}
-    if image := next((kind for kind in IMAGES if kind in data), None):
-        size = _image_size(data[image], output.metadata.get(image, {}).get("width"))
-        shown = {"src": paper.add_image(data[image], image), **size, **named}
-        return {"kind": "figure", "pages": data.get(PAGES, {}).get("pages", []), **shown}
-    if "<table" in data.get("text/html", ""):
-        return {"kind": "html", "text": data["text/html"], **named}
-    return _text_part(data.get("text/plain", ""), keep)
-
-
-def _image_size(content: str, width: Any) -> dict[str, str]:
-    """Return an image's width: as asked for, or of SVG in points as a share of the text's width."""
-    if isinstance(width, int | float):
-        return {"width": f"{width}px"}
-    points = re.search(r'<svg[^>]*\swidth="([\d.]+)pt"', content)
-    return {"width": f"{min(100, 100 * float(points[1]) / TEXT_WIDTH):.1f}%"} if points else {}
-
-
-def _text_part(text: str, keep: bool) -> Part | None:
+def _printed(text: str) -> str:
     """Return printed text as a terminal leaves it, without colours and progress bars."""
     lines = [line.rstrip("\r").rsplit("\r", 1)[-1] for line in strip_ansi(text).split("\n")]
     lines = [_CONTROL.sub("", line).rstrip() for line in lines if not _PROGRESS.search(line)]
     text = "\n".join(lines).strip("\n")
     shows = text.strip() and not _ADDRESS.search(text)
-    return {"kind": "text", "text": text, "keep": keep} if shows else None
+    return md.preformatted(text, "transcript") if shows else ""
+
+
+def _pdf_as_svg(content: bytes) -> bytes:
+    """Return the first page of a PDF as an SVG."""
+    with tempfile.TemporaryDirectory(prefix="halfgen-") as folder:
+        Path(folder, "a.pdf").write_bytes(content)
+        main = Path(folder, "a.typ")
+        main.write_text('#set page(width: auto, height: auto, margin: 0pt)\n#image("a.pdf")')
+        page = typst.compile(main, root=folder, format="svg")
+    # Typst wraps the page in a second SVG, and reads no SVG in an SVG
+    inner = re.search(rb'"data:image/svg\+xml;base64,([^"]+)"', page)
+    return base64.b64decode(inner[1]) if inner else page

@@ -1,170 +1,250 @@
--- A pandoc filter, the same for HTML and Typst: numbers sections, equations, figures and tables,
--- turns @sec-, @eq-, @fig- and @tbl- into links, and shapes what each of the two formats needs.
--- All faults are collected and reported at once; one of them ends the export.
+-- A pandoc filter for a document that is numbered already: keeps it harmless, moves its title block
+-- into the metadata, and shapes what HTML and Typst each need.
 
 local HTML = FORMAT:match("html") ~= nil
-local NAMES = { sec = "Section", eq = "Equation", fig = "Figure", tbl = "Table" }
 local LONG_TABLE, LONG_TEXT, CODE_COLUMNS = 30, 1500, 90
-local faults, numbers, ids = {}, {}, {}
-local counts = { eq = 0, fig = 0, tbl = 0 }
+local LINE, SMALLEST, GAP = 96, 0.72, 2.4 -- a table's line, in its letters; how far they may shrink
+local SCHEMES = { http = true, https = true, mailto = true, doi = true }
+local KEPT = { picture = true, number = true, width = true, height = true, role = true, ["aria-label"] = true }
 
-local function fault(...) table.insert(faults, string.format(...)) end
+local function typ(text) return pandoc.RawInline("typst", text) end
+local function quoted(text) return '"' .. text:gsub('[\\"]', "\\%0"):gsub("%s+", " ") .. '"' end
+local function has(element, class) return element.classes:includes(class) end
 
-local function kind_of(id)
-  local prefix = id:match("^(%a+)%-")
-  return NAMES[prefix] and prefix
-end
-
--- Registers an identifier; a second automatic one gets a suffix, a second label is a fault.
-local function register(id, kind, number)
-  local own = kind_of(id)
-  if own and ids[id] then fault("the label %s is used twice", id) end
-  if own and own ~= kind then fault("the label %s is on a %s", id, NAMES[kind]:lower()) end
-  local base, n = id, 1
-  while ids[id] do
-    id, n = base .. "-" .. n, n + 1
+-- Nothing that runs: no event handlers, no styles, no addresses but those of the web.
+local function harmless(element)
+  local kept = {}
+  for name, value in pairs(element.attributes) do
+    if KEPT[name] then kept[name] = value end
   end
-  ids[id] = true
-  numbers[id] = number
-  return id
+  element.attr = pandoc.Attr(element.identifier, element.classes, kept)
+  return element
 end
 
-local function next_number(kind)
-  counts[kind] = counts[kind] + 1
-  return tostring(counts[kind])
+local function scheme(url) return url:gsub("[%c%s]", ""):lower():match("^(%a[%w+.-]*):") end
+
+local function link(element)
+  local kind = scheme(element.target)
+  if element.target == "" or kind and not SCHEMES[kind] then return element.content end
+  return pandoc.Link(element.content, element.target, "", pandoc.Attr("", element.classes))
 end
 
--- The first H1 is the title where none is given; it leaves the body either way.
-local function take_title(doc)
-  for i, block in ipairs(doc.blocks) do
-    if block.t == "Header" then
-      local text = pandoc.utils.stringify(block)
-      local given = doc.meta.title and pandoc.utils.stringify(doc.meta.title)
-      if block.level == 1 and (not given or given == text) then
-        doc.meta.title = doc.meta.title or block.content
-        doc.blocks:remove(i)
+local function image(element)
+  local kind = scheme(element.src)
+  if kind == "http" or kind == "https" then
+    return pandoc.Link(#element.caption > 0 and element.caption or element.src, element.src)
+  elseif kind and not element.src:match("^data:image/[%w+.-]+;base64,") then
+    return element.caption
+  end
+  for _, side in ipairs { "width", "height" } do
+    if not (element.attributes[side] or "1"):match("^[%d.]+[%a%%]*$") then element.attributes[side] = nil end
+  end
+  return harmless(element)
+end
+
+local function span(element)
+  if has(element, "cite") then
+    return pandoc.utils.blocks_to_inlines(pandoc.read(pandoc.utils.stringify(element), "markdown").blocks)
+  elseif has(element, "note") then
+    return pandoc.Note { pandoc.Para(element.content) }
+  elseif has(element, "number") then
+    return harmless(element)
+  elseif element.identifier ~= "" then -- a place to link to
+    local place = HTML and pandoc.Span({}, pandoc.Attr(element.identifier)) or typ("#anchor(" .. quoted(element.identifier) .. ")")
+    return pandoc.Inlines { place } .. element.content
+  end
+  return element.content
+end
+
+local function exact(element)
+  element.text = element.text:gsub("\u{e000}", "'"):gsub("\u{e001}", '"'):gsub("\u{e002}", "-"):gsub("\u{e003}", ".")
+  return element
+end
+
+local function bare_table(element)
+  element.attr = pandoc.Attr(element.identifier)
+  local function clean(rows)
+    for _, row in ipairs(rows) do
+      row.attr = pandoc.Attr()
+      for _, cell in ipairs(row.cells) do cell.attr = pandoc.Attr() end
+    end
+  end
+  clean(element.head.rows)
+  clean(element.foot.rows)
+  for _, body in ipairs(element.bodies) do clean(body.body) clean(body.head) end
+  return element
+end
+
+local function title_block(doc)
+  doc.blocks = doc.blocks:walk { Div = function(div)
+    local name = has(div, "meta") and div.attributes.part
+    if not name then return nil end
+    if #div.content == 0 and name ~= "title" then return {} end
+    local value = name == "abstract" and div.content or pandoc.utils.blocks_to_inlines(div.content)
+    if name == "author" then
+      doc.meta.author = doc.meta.author or pandoc.List {}
+      doc.meta.author:insert(pandoc.MetaInlines(value))
+    else
+      doc.meta[name] = value
+    end
+    return {}
+  end }
+  doc.meta.pagetitle = pandoc.utils.stringify(doc.meta.title)
+  local lang = pandoc.utils.stringify(doc.meta.lang)
+  if not HTML then doc.meta.lang, doc.meta.region = lang:match("^%a+"), lang:match("%-(%u%u)$") end
+  local function name(author) return quoted(pandoc.utils.stringify(author)) end
+  doc.meta["author-strings"] = typ(table.concat(pandoc.List(doc.meta.author or {}):map(name), ", "))
+end
+
+-- A word's width in letters; capitals and the scripts of three bytes a letter are wider.
+local function letters(word)
+  local _, capitals = word:gsub("%u", "")
+  return (#word + (utf8.len(word) or #word)) / 2 + 0.4 * capitals
+end
+
+-- The longest word of each column, and the number of rows; nil where cells span columns.
+local function measure(element)
+  local words, rows = {}, 0
+  for i = 1, #element.colspecs do words[i] = 1 end
+  local spans = false
+  local function look(list)
+    for _, row in ipairs(list) do
+      rows = rows + 1
+      for i, cell in ipairs(row.cells) do
+        spans = spans or cell.col_span > 1 or cell.row_span > 1
+        for word in pandoc.utils.stringify(cell.contents):gmatch("%S+") do
+          words[i] = math.max(words[i] or 1, letters(word))
+        end
       end
-      break
     end
   end
-  doc.meta.title = doc.meta.title or pandoc.Inlines(pandoc.utils.stringify(doc.meta["fallback-title"] or "Untitled"))
+  look(element.head.rows)
+  for _, body in ipairs(element.bodies) do look(body.head) look(body.body) end
+  return words, rows, spans
 end
 
-local function section_numberer(blocks)
-  local top = 6
-  blocks:walk { Header = function(h) top = math.min(top, h.level) end }
-  local counter = {}
-  return function(header)
-    header.level = math.min(header.level - top + 1, 5)
-    local number
-    if not header.classes:includes("unnumbered") then
-      counter[header.level] = (counter[header.level] or 0) + 1
-      for level = 1, header.level - 1 do counter[level] = counter[level] or 0 end
-      for level = header.level + 1, 6 do counter[level] = nil end
-      number = table.concat(counter, ".", 1, header.level)
+-- Which columns stand together on a line; the first, which names the rows, begins each line.
+local function lines_of(words)
+  local lines, line, width = {}, { 1 }, words[1] + GAP
+  for i = 2, #words do
+    if width + words[i] + GAP > LINE / SMALLEST and #line > 1 then
+      table.insert(lines, line)
+      line, width = { 1 }, words[1] + GAP
     end
-    header.identifier = register(header.identifier ~= "" and header.identifier or "section", "sec", number)
-    if number then
-      header.content:insert(1, pandoc.Span(number, pandoc.Attr("", { "number" })))
-      header.content:insert(2, HTML and pandoc.Space() or pandoc.RawInline("typst", "#h(0.7em)"))
-    end
-    if HTML then header.level = header.level + 1 end
-    return header
+    table.insert(line, i)
+    width = width + words[i] + GAP
   end
+  table.insert(lines, line)
+  return lines
 end
 
-local function lead(kind, number, inlines)
-  local name = pandoc.Strong { pandoc.Str(NAMES[kind] .. "\u{a0}" .. number .. ".") }
-  return pandoc.Inlines { name, pandoc.Space() } .. inlines
+local function columns(element, line)
+  local part = element:clone()
+  local function pick(list) return pandoc.List(line):map(function(i) return list[i] end) end
+  local function rows(list)
+    return list:map(function(row)
+      row.cells = pick(row.cells)
+      return row
+    end)
+  end
+  part.colspecs = pick(part.colspecs)
+  part.head.rows = rows(part.head.rows)
+  part.bodies = pandoc.List(part.bodies):map(function(body)
+    body.head, body.body = rows(body.head), rows(body.body)
+    return body
+  end)
+  return part
 end
 
-local function numbered(element, kind)
-  local caption = pandoc.utils.blocks_to_inlines(element.caption.long)
-  if #caption == 0 and element.identifier == "" then return false end
-  local number = next_number(kind)
-  local id = element.identifier ~= "" and element.identifier or kind .. "-" .. number
-  element.identifier = register(id, kind, number)
-  element.caption = { long = { pandoc.Plain(lead(kind, number, caption)) } }
-  return true
+local function typst_table(element)
+  local words, rows, spans = measure(element)
+  local floats = #element.caption.long > 0 and rows <= LONG_TABLE
+    and #pandoc.utils.stringify(pandoc.Blocks { element }) <= LONG_TEXT
+  local lines, out = spans and { {} } or lines_of(words), pandoc.Blocks {}
+  local room = 0
+  for _, width in ipairs(words) do room = room + width + GAP end
+  if #lines > 1 then room = LINE / SMALLEST end
+  local size = math.min(1, LINE / room)
+  for i, line in ipairs(lines) do
+    local part = #lines > 1 and columns(element, line) or element
+    if i > 1 then part.caption, part.identifier = { long = {} }, "" end
+    local open = string.format("#fitted(%.2f, floats: %s)[", size, floats and #lines == 1 and "true" or "false")
+    out:extend { pandoc.RawBlock("typst", open), part, pandoc.RawBlock("typst", "]") }
+  end
+  return out, false
 end
+
+local function html_table(element)
+  local caption, id, wordy = element.caption, element.identifier, false
+  element.caption, element.identifier = { long = {} }, ""
+  element:walk { Plain = function(cell) wordy = wordy or #pandoc.utils.stringify(cell) > 48 end }
+  local box = pandoc.Div({ element }, pandoc.Attr("", wordy and { "scroll", "wordy" } or { "scroll" }, { tabindex = "0" }))
+  return #caption.long > 0 and pandoc.Figure({ box }, caption, pandoc.Attr(id, { "tabular" })) or box, false
+end
+
+local function is_page(block) return block.t == "Div" and has(block, "page") end
 
 -- A gallery is its pages in HTML, and the one picture that stands for them elsewhere.
-local function choose_pages(element)
-  if #element.content == 1 then return end
-  if HTML then
-    element.content:remove(1)
-    element.classes:insert("gallery")
-  else
-    element.content = { element.content[1] }
-  end
-end
-
 local function figure(element)
-  if not element.classes:includes("picture") then return nil end
-  choose_pages(element)
-  if not numbered(element, "fig") and not HTML then
-    return pandoc.Para { pandoc.RawInline("typst", "#align(center)["), element.content[1].content[1], pandoc.RawInline("typst", "]") }, false
-  end
-  return element, false
-end
-
-local function tabular(element)
-  local captioned = numbered(element, "tbl")
-  if HTML then
-    local caption, id = element.caption, element.identifier
-    element.caption, element.identifier = { long = {} }, ""
-    local wordy = false
-    element:walk { Plain = function(cell) wordy = wordy or #pandoc.utils.stringify(cell) > 48 end }
-    local classes = wordy and { "scroll", "wordy" } or { "scroll" }
-    local box = pandoc.Div({ element }, pandoc.Attr("", classes, { tabindex = "0" }))
-    return captioned and pandoc.Figure({ box }, caption, pandoc.Attr(id, { "tabular" })) or box, false
-  end
-  local rows = 0
-  for _, body in ipairs(element.bodies) do rows = rows + #body.body end
-  local letters = #pandoc.utils.stringify(pandoc.Blocks { element })
-  if rows <= LONG_TABLE and letters <= LONG_TEXT then return element, false end
-  return { pandoc.RawBlock("typst", "#long-table["), element, pandoc.RawBlock("typst", "]") }, false
+  local pages = element.content:filter(is_page)
+  local gallery = #pages > 0 and HTML
+  element.content = gallery and pages or element.content:filter(function(b) return not is_page(b) end)
+  element.attr = pandoc.Attr(element.identifier, gallery and { "picture", "gallery" } or { "picture" })
+  if HTML or #element.caption.long > 0 then return element, false end
+  return pandoc.Blocks { pandoc.RawBlock("typst", "#align(center)[") } .. element.content .. { pandoc.RawBlock("typst", "]") }, false
 end
 
 local function equation(div)
-  local number = next_number("eq")
-  local id = register(div.identifier, "eq", number)
-  local math = div.content[1].content[1]
+  local number, math = div.attributes.number, div.content[1].content[1]
   if HTML then
     local tag = pandoc.Span("(" .. number .. ")", pandoc.Attr("", { "number" }))
-    return pandoc.Div({ pandoc.Plain { pandoc.Span({ math }, pandoc.Attr("", { "math-scroll" })), tag } }, pandoc.Attr(id, { "equation" })), false
+    return pandoc.Div({ pandoc.Plain { pandoc.Span({ math }, pandoc.Attr("", { "math-scroll" })), tag } }, pandoc.Attr(div.identifier, { "equation" })), false
   end
-  local open = string.format('#numbered-equation("%s", "%s")[', number, id)
-  return pandoc.Plain { pandoc.RawInline("typst", open), math, pandoc.RawInline("typst", "]") }, false
+  local open = string.format('#numbered-equation("%s", "%s")[', number, div.identifier)
+  return pandoc.Plain { typ(open), math, typ("]") }, false
 end
 
--- A paragraph that ends in an equation stays with it on a page. A block starts without the indent
--- of a paragraph that follows another, so that is said.
-local function with_its_equation(blocks)
-  local out = pandoc.Blocks {}
-  for i, block in ipairs(blocks) do
-    local next, above = blocks[i + 1], blocks[i - 1]
-    local leads = next and next.t == "Div" and next.classes:includes("equation")
-    if leads and block.t == "Para" then
-      local indent = above and above.t == "Para" and "true" or "false"
-      block.content:insert(1, pandoc.RawInline("typst", "#leading(indent: " .. indent .. ")["))
-      block.content:insert(pandoc.RawInline("typst", "]"))
-    end
-    out:insert(block)
+local function wrapped(open, div, close)
+  return pandoc.Blocks { pandoc.RawBlock("html", open) } .. div.content .. { pandoc.RawBlock("html", close) }
+end
+
+local DIVS = {}
+DIVS.equation = equation
+function DIVS.code(div) return HTML and wrapped('<details class="code"><summary>Code</summary>', div, "</details>") or {} end
+function DIVS.details(div) return HTML and wrapped("<details>", div, "</details>") or div.content end
+function DIVS.summary(div)
+  return HTML and wrapped("<summary>", div, "</summary>") or pandoc.Para { pandoc.Strong(pandoc.utils.blocks_to_inlines(div.content)) }
+end
+function DIVS.page(div) return harmless(div) end
+function DIVS.strip(div) return harmless(div) end
+
+local function div(element)
+  if element.identifier == "refs" then
+    if not HTML then element.content = { pandoc.RawBlock("typst", "#show: references-style") } end
+    return element
   end
-  return out
+  for name, shape in pairs(DIVS) do
+    if has(element, name) then return shape(element) end
+  end
+  return element.content
 end
 
-local function code_cell(div)
-  if not HTML then return {}, false end
-  local open = '<details class="code"><summary>Code</summary>'
-  return pandoc.Blocks { pandoc.RawBlock("html", open) } .. div.content
-    .. { pandoc.RawBlock("html", "</details>") }, false
+local function header(element)
+  if HTML then
+    element.level = element.level + 1
+  elseif element.content[1] and element.content[1].t == "Span" and has(element.content[1], "number") then
+    element.content:insert(2, typ("#h(0.7em)"))
+  end
+  if HTML and element.content[1].t == "Span" then element.content:insert(2, pandoc.Space()) end
+  return harmless(element)
 end
 
-local function hard_wrapped(text)
+local function code_block(block)
+  block.attr = pandoc.Attr("", block.classes)
+  if HTML then return block end
+  if has(block, "transcript") then return {} end
   local lines = {}
-  for line in (text .. "\n"):gmatch("(.-)\n") do
+  for line in (block.text .. "\n"):gmatch("(.-)\n") do
     while (utf8.len(line) or 0) > CODE_COLUMNS do
       local cut = utf8.offset(line, CODE_COLUMNS + 1)
       table.insert(lines, line:sub(1, cut - 1))
@@ -172,124 +252,40 @@ local function hard_wrapped(text)
     end
     table.insert(lines, line)
   end
-  return table.concat(lines, "\n")
-end
-
-local function code_block(block)
-  if HTML then return nil end
-  if block.classes:includes("transcript") then return {} end
-  block.text = hard_wrapped(block.text)
-  if block.classes:includes("output") then block.classes = {} end
+  block.text = table.concat(lines, "\n")
+  if has(block, "output") then block.classes = {} end
   return block
-end
-
-local function reference(id, mode)
-  local kind, number = kind_of(id), numbers[id]
-  if not number then
-    fault("the reference @%s has no target%s", id, ids[id] and " with a number" or "")
-    return pandoc.Str("@" .. id)
-  end
-  local text = kind == "eq" and "(" .. number .. ")" or number
-  if mode ~= "SuppressAuthor" then text = NAMES[kind] .. "\u{a0}" .. text end
-  return pandoc.Link(text, "#" .. id, "", pandoc.Attr("", { "crossref" }))
-end
-
-local function references(list)
-  local out, refs = pandoc.Inlines {}, 0
-  for i, citation in ipairs(list) do
-    if kind_of(citation.id) then
-      refs = refs + 1
-      if i > 1 then out:insert(pandoc.Str(i == #list and " and " or ", ")) end
-      out:extend(citation.prefix)
-      if #citation.prefix > 0 then out:insert(pandoc.Space()) end
-      out:insert(reference(citation.id, citation.mode))
-      out:extend(citation.suffix)
-    end
-  end
-  return out, refs
-end
-
-local function cite(has_bibliography)
-  return function(element)
-    local list = element.citations
-    local out, refs = references(list)
-    if refs == 0 then return not has_bibliography and element.content or nil end
-    local rest = list:filter(function(c) return not kind_of(c.id) end)
-    if #rest == 0 then return out end
-    if refs == 1 and list[1].mode == "AuthorInText" then -- "@fig-a [@key]" is two things
-      return out .. { pandoc.Space(), pandoc.Cite({ pandoc.Str("[@" .. rest[1].id .. "]") }, rest) }
-    end
-    fault("one bracket mixes references and citations: %s", pandoc.utils.stringify(element))
-  end
-end
-
-local function local_link(element)
-  local id = element.target:match("^#(.+)$")
-  if not id or ids[id] then return nil end
-  if not ids[id:lower()] then return element.content end
-  element.target = "#" .. id:lower()
-  return element
 end
 
 -- pandoc 3.9 writes \! and \; as -1em and 0em for Typst, and does not know two long names.
 local function typst_math(element)
-  if HTML then return nil end
   local text = element.text:gsub("\\thinspace", "\\,"):gsub("\\negthinspace", "")
   element.text = text:gsub("\\\\", "\0"):gsub("\\!", ""):gsub("\\;", "\\:"):gsub("%z", "\\\\")
   return element
 end
 
--- Gives citeproc its place: under "References", or at the end under a heading of ours.
-local function place_references(doc)
-  local style = HTML and {} or { pandoc.RawBlock("typst", "#show: references-style") }
-  local refs = pandoc.Div(style, pandoc.Attr("refs"))
-  for i, block in ipairs(doc.blocks) do
-    if block.t == "Header" then
-      local text = pandoc.utils.stringify(block):lower()
-      if text == "references" or text == "bibliography" then
-        block.classes:insert("unnumbered")
-        doc.blocks:insert(i + 1, refs)
-        return
-      end
+-- A paragraph that ends in an equation stays with it on a page.
+local function with_its_equation(blocks)
+  for i, block in ipairs(blocks) do
+    local next, above = blocks[i + 1], blocks[i - 1]
+    if block.t == "Para" and next and next.t == "Div" and has(next, "equation") then
+      local indent = above and above.t == "Para" and "true" or "false"
+      block.content:insert(1, typ("#leading(indent: " .. indent .. ")["))
+      block.content:insert(typ("]"))
     end
   end
-  local level = 6
-  doc.blocks:walk { Header = function(h) level = math.min(level, h.level) end }
-  doc.blocks:insert(pandoc.Header(level, "References", pandoc.Attr("references", { "unnumbered" })))
-  doc.blocks:insert(refs)
-end
-
-local function typst_string(text)
-  return '"' .. text:gsub("\\", "\\\\"):gsub('"', '\\"'):gsub("%s+", " ") .. '"'
-end
-
-local function finish_metadata(meta)
-  meta.pagetitle = pandoc.utils.stringify(meta.title)
-  if HTML then return end
-  local names = pandoc.List(meta.author or {}):map(function(a) return typst_string(pandoc.utils.stringify(a)) end)
-  meta["author-strings"] = pandoc.RawInline("typst", table.concat(names, ", "))
+  return blocks
 end
 
 function Pandoc(doc)
-  take_title(doc)
-  local cites = false
-  local function look(citation) cites = cites or not kind_of(citation.id) end
-  doc:walk { Cite = function(c) c.citations:map(look) end }
-  local has_bibliography = doc.meta.bibliography ~= nil
-  if has_bibliography and cites then place_references(doc) end
-  if not HTML then doc.blocks = with_its_equation(doc.blocks) end
-  doc.blocks = doc.blocks:walk {
-    traverse = "topdown",
-    Header = section_numberer(doc.blocks),
-    Figure = figure,
-    Table = tabular,
-    Div = function(div)
-      if div.classes:includes("equation") then return equation(div) end
-      if div.classes:includes("code") then return code_cell(div) end
-    end,
+  title_block(doc)
+  doc = doc:walk {
+    Str = exact, Code = exact, Link = link, Image = image, Span = span, Table = bare_table,
+    CodeBlock = code_block,
+    Math = not HTML and typst_math or nil,
   }
-  doc = doc:walk { Cite = cite(has_bibliography), Link = local_link, Math = typst_math, CodeBlock = code_block }
-  finish_metadata(doc.meta)
-  if #faults > 0 then error("halfgen: " .. table.concat(faults, "; ") .. "\n", 0) end
-  return doc
+  if not HTML then doc.blocks = with_its_equation(doc.blocks) end
+  return doc:walk { Div = div }:walk {
+    traverse = "topdown", Header = header, Figure = figure, Table = HTML and html_table or typst_table,
+  }
 end
