@@ -33,17 +33,17 @@ def test_every_factor_is_in_a_group_but_the_one_that_changes_nothing():
 
 
 def test_what_the_groups_say_of_the_default_is_so():
-    settings = RunConfig().identity()
-    network = settings["model_settings"]
+    settings = RunConfig()
+    network = settings.identity()["model_settings"]
     said = {factor: usual for group in GROUPS.values() for factor, usual in group.items()}
     assert said["depth"] == f"{len(network['features'])} convolutions"
     assert said["features"] == f"{'-'.join(map(str, network['features']))} features"
     assert said["latent"] == f"latent code of {network['latent_dim']}"
-    assert said["learning_rate"] == f"learning rate {settings['learning_rate']:g}"
-    assert said["optimizer"].lower() == settings["optimizer"]
-    assert said["precision"] == RunConfig().precision
-    assert settings["loss"] == "mse" and said["loss"] == "squared error"
-    assert not settings["flip"] and 0 < network["negative_slope"] < 1
+    assert said["learning_rate"] == f"learning rate {settings.learning_rate:g}"
+    assert said["optimizer"].lower() == settings.optimizer
+    assert said["precision"] == settings.precision
+    assert settings.loss == "mse" and said["loss"] == "squared error"
+    assert not settings.flip and 0 < network["negative_slope"] < 1
 
 
 @pytest.mark.parametrize("name", [n for n in VARIANTS if re.search(r"\d", NAMES[n])])

@@ -49,7 +49,9 @@ def figure_svg(figure: Figure, name: str = "halfgen") -> str:
     text = re.sub(r"'STIX\w+'", page_fonts, buffer.getvalue())
     if not white:
         return text
-    plain = re.sub(r'<(style|metadata).*?</\1>|(?<=<g) id="[^"]*"', "", text, flags=re.DOTALL)
+    plain = re.sub(
+        r'<!--.*?-->|<(style|metadata).*?</\1>|(?<=<g) id="[^"]*"', "", text, flags=re.DOTALL
+    )
     return plain.replace("#000000", "currentColor").replace("<svg ", PAGE_INK, 1)
 
 

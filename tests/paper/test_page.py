@@ -337,12 +337,12 @@ def test_a_heading_can_be_linked_to(opened):
 def test_one_switch_shows_all_code(opened, scripts):
     page = opened(java_script_enabled=scripts)
     code = page.locator("details.code pre")
-    assert code.count() == 3 and not code.first.is_visible()
+    assert code.count() == 4 and not code.first.is_visible()
     if scripts:
         button = page.get_by_role("button", name="Show code")
         button.click()
         assert button.get_attribute("aria-pressed") == "true"
-        assert all(code.nth(i).is_visible() for i in range(3))
+        assert all(code.nth(i).is_visible() for i in range(4))
         button.click()
         assert not code.first.is_visible()
     else:
