@@ -22,6 +22,7 @@ ROOT = project_root()
 BIN = Path(sys.executable).parent
 PROJECT_FILE = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PROJECT_FILE["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 
 
@@ -46,7 +47,9 @@ def test_conda_environment_asks_for_what_pyproject_asks_for():
     assert str(conda.pop("pip")) == "*"
     assert pip[-1] == "-e ."
     by_pip = requirements(pip[:-1])
-    asked = requirements(PROJECT["dependencies"])
+    of_make = ("notebooks", "paper", "explore")  # what `make report` and `make lab` install
+    assert f".[{','.join(of_make)}]" in (ROOT / "Makefile").read_text()
+    asked = requirements(PROJECT["dependencies"] + [r for e in of_make for r in EXTRAS[e]])
     assert by_pip == {name: spec for name, spec in asked.items() if name in by_pip}
     expected = {
         CONDA_NAMES.get(name, name): str(rattler.VersionSpec(str(spec)))
@@ -69,7 +72,8 @@ def test_the_pinned_set_lies_in_the_open_ranges():
         for name, version in re.findall(r"^([\w.-]+)==(\S+)$", text, re.M)
     }
     assert len(pinned) == sum(not line.startswith("#") for line in text.splitlines())
-    extras = [line for group in PROJECT["optional-dependencies"].values() for line in group]
+    extras = [line for group in EXTRAS.values() for line in group]
+    assert len(set(extras)) == len(requirements(extras))  # what two extras need, they need alike
     for name, spec in requirements(PROJECT["dependencies"] + extras).items():
         assert pinned[name.lower().replace("_", "-")] in spec, name
 
