@@ -15,6 +15,8 @@ from halfgen_lib.evaluation import SEED_REPORT_MSE
 from halfgen_lib.figures.tables import speed_rows, target_rows
 from halfgen_lib.files import project_root, write_atomic
 from halfgen_lib.paper.display import markdown_table
+from halfgen_lib.runs.card import write_card
+from halfgen_lib.runs.published import published_runs
 from halfgen_lib.runs.record import read_results, results_path
 
 
@@ -95,6 +97,8 @@ def main() -> None:
     readme = project_root() / "README.md"
     text = with_sections(readme.read_text(encoding="utf-8"), sections())
     write_atomic(readme, text.encode())
+    for run in published_runs().values():
+        write_card(run)
     print(readme)
 
 
