@@ -15,8 +15,8 @@ SCORES = {
     "ssim": "structural similarity",
 }
 SPLITS = {
-    "holdout": "its training file, of which a part was held out to validate",
-    "as_published": "all of its training file; the test images served to validate, too",
+    "holdout": "of its training images a part was held out to validate",
+    "as_published": "all of its training images; the test images served to validate, too",
 }
 KINDS = {  # by whether it draws
     False: ("predicts", "It predicts a mean of what may be there: smoother than any garment."),
@@ -35,33 +35,24 @@ def card(run: Run) -> str:
     overall, classes = run.metrics["overall"], run.metrics["per_class"]
     scores = {title: overall[name] for name, title in SCORES.items()}
     scores |= {f"mean squared error, {name}": each["mse"] for name, each in classes.items()}
+    row = "| {title} | {mean:.4g} | {low:.4g} to {high:.4g} |".format
     does, limit = KINDS[hasattr(model, "sample")]
-    values = (
-        config.model_dump()
-        | record["versions"]
-        | record
-        | {
-            "name": run.run_id,
-            "run_id": config.run_id,
-            "what": inspect.getdoc(type(model)).replace("``", "`"),
-            "does": does,
-            "limit": limit,
-            "parameters": f"{sum(weights.numel() for weights in model.parameters()):,}",
-            "date": record["created"][:10],
-            "kept": f"epoch {run.kept_epoch}, the {config.keep} of {config.epochs}",
-            "images": ("a small sample: " if config.data == "sample" else "")
-            + SPLITS[config.split],
-            "count": f"{overall['mse']['count']:,}",
-            "errors": "\n".join(f"| {title} | {_cells(each)} |" for title, each in scores.items()),
-            "kinds": len(classes),
-            "worst": max(classes, key=lambda name: classes[name]["mse"]["mean"]),
-            "licence": metadata("halfgen")["License-Expression"],
-            "sha256": read_manifest(run.directory)["model.safetensors"],
-        }
+    sample = "a small sample of it, " if config.data == "sample" else ""
+    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        config.model_dump() | record["versions"] | record,
+        name=run.run_id,
+        run_id=config.run_id,
+        what=inspect.getdoc(type(model)).replace("``", "`"),
+        does=does,
+        limit=limit,
+        parameters=f"{sum(weights.numel() for weights in model.parameters()):,}",
+        date=record["created"][:10],
+        kept=f"epoch {run.kept_epoch}, the {config.keep} of {config.epochs}",
+        images=sample + SPLITS[config.split],
+        count=f"{overall['mse']['count']:,}",
+        errors="\n".join(row(title=title, **each) for title, each in scores.items()),
+        kinds=len(classes),
+        worst=max(classes, key=lambda name: classes[name]["mse"]["mean"]),
+        licence=metadata("halfgen")["License-Expression"],
+        sha256=read_manifest(run.directory)["model.safetensors"],
     )
-    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(values)
-
-
-def _cells(score: dict[str, float]) -> str:
-    mean, low, high = (f"{score[name]:.4g}" for name in ("mean", "low", "high"))
-    return f"{mean} | {low} to {high}"

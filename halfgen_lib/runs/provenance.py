@@ -3,9 +3,8 @@
 import platform
 import subprocess
 import sys
-from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -64,23 +63,15 @@ def command_line() -> str:
     return " ".join([name, *sys.argv[1:]])[:1000]
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of what results depend on, as far as it is installed."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        with suppress(PackageNotFoundError):  # an extra's
-            found[package] = version(package)
-    return found
-
-
 def provenance(device: torch.device, data_sha256: dict[str, str]) -> dict[str, Any]:
     """Return what a result's record says besides its settings."""
+    versions = {p: version(p) for p in PACKAGES if any(distributions(name=p))}  # some are extras'
     return {
         "created": now(),
         "command": command_line(),
         "git_commit": git_commit(),
         "device": device_name(device),
         "platform": platform.platform(),
-        "versions": versions(),
+        "versions": {"python": platform.python_version()} | versions,
         "data_sha256": data_sha256,
     }
