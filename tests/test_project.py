@@ -7,6 +7,7 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+import pytest
 import rattler
 import yaml
 from packaging.requirements import Requirement
@@ -23,6 +24,7 @@ BIN = Path(sys.executable).parent
 PROJECT_FILE = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PROJECT_FILE["project"]
 EXTRAS = PROJECT["optional-dependencies"]
+DOCS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 
 
@@ -78,15 +80,18 @@ def test_the_pinned_set_lies_in_the_open_ranges():
         assert pinned[name.lower().replace("_", "-")] in spec, name
 
 
-def test_what_the_readme_calls_is_there():
-    readme = (ROOT / "README.md").read_text()
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", *DOCS])
+def test_what_the_texts_call_is_there(name):
+    text = (ROOT / name).read_text()
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.M))
-    assert set(re.findall(r"\bmake ([a-z-]+)", readme)) <= targets
-    for path in re.findall(r"\]\(([^)#:]+)\)", readme):
-        assert (ROOT / path).exists(), path
-    for name in re.findall(r"-p ([a-z_]+) ", readme):
-        assert name in RunConfig.model_fields or name == "run_id", name
+    assert set(re.findall(r"[`\n]make ([a-z-]+)", text)) <= targets
+    for path in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert ((ROOT / name).parent / path).exists(), path
+    for parameter in re.findall(r"-p ([a-z_]+) ", text):
+        assert parameter in {*RunConfig.model_fields, "run_id"}, parameter
+    for extra in re.findall(r"'\.\[([a-z,]+)\]'", text):
+        assert set(extra.split(",")) <= set(EXTRAS), extra
 
 
 def test_the_citation_is_of_this_project():
