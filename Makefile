@@ -38,8 +38,8 @@ bench: .venv/.installed  ## measure our speed beside a plain loop's; needs an id
 	$(BIN)/halfgen bench
 	$(BIN)/python scripts/write_readme.py
 
-lab: .venv/.installed  ## open JupyterLab on the notebooks
-	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
+lab: .venv/.installed  ## open JupyterLab on the project, at its notebooks
+	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks
 
 clean:  ## remove what was made, but not the runs, the data and .venv
 	rm -rf report/build build *.egg-info .pytest_cache .ruff_cache
@@ -52,7 +52,7 @@ clean:  ## remove what was made, but not the runs, the data and .venv
 # the very versions that were tested; pyproject.toml says which others may work
 .venv/.installed: .venv/bin/python pyproject.toml constraints.txt
 	@echo "installing into .venv (about two minutes)"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[notebooks,paper,explore]'
 	@touch $@
 
 .venv/.installed-test: .venv/.installed

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import requires, version
 from pathlib import Path
 
+from . import extra
 from .files import project_root, write_atomic
 from .runs import CURRENT, current_run_id, default_runs_dir
 from .runs.record import results_path
@@ -111,10 +112,12 @@ def fingerprint(source: Path, arguments: list[str], inputs: Iterable[Path]) -> s
     """Return a hash of all that a step's result depends on.
 
     That is the notebook, papermill's arguments, the files that it reads, the library, and the
-    versions of the libraries that halfgen asks for; what else is installed has no part in it.
+    versions of the libraries that notebooks and paper need; what else is installed has no part.
     """
     library = sorted(f for f in Path(__file__).parent.rglob("*") if f.suffix not in ("", ".pyc"))
-    needed = [re.match(r"[\w.-]+", line)[0] for line in requires("halfgen") if ";" not in line]
+    others = re.compile(r"extra == .(explore|study|test)\b")
+    asked = (line for line in requires("halfgen") if not others.search(line))
+    needed = {re.match(r"[\w.-]+", line)[0] for line in asked}
     packages = sorted(f"{name} {version(name)}" for name in needed)
     digest = hashlib.sha256("\n".join([sys.version, *packages, *arguments]).encode())
     for file in (source, *library, *inputs):
@@ -152,6 +155,8 @@ def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
+@extra("notebooks", "papermill", "matplotlib", "sklearn")
+@extra("paper", "nbconvert", "pypandoc", "typst")
 def make_report(
     arguments: list[str], root: Path | None = None, build: Path | None = None
 ) -> list[Path]:

@@ -1,7 +1,10 @@
-"""Write the numbers of the published results into the README, between its marks.
+"""Write the numbers of the published results into README and docs, between their marks.
 
-<!-- results -->    what `results_section` returns    <!-- /results -->
-<!-- bench -->      what `bench_section` returns, of each bench    <!-- /bench -->
+README.md        <!-- finding -->    what `finding` returns            <!-- /finding -->
+                 <!-- results -->    what `results_section` returns    <!-- /results -->
+docs/bench.md    <!-- bench -->      what `bench_section` returns, of each bench    <!-- /bench -->
+
+It writes the published networks' cards, too.
 
 Usage: python scripts/write_readme.py
 """
@@ -15,6 +18,8 @@ from halfgen_lib.evaluation import SEED_REPORT_MSE
 from halfgen_lib.figures.tables import speed_rows, target_rows
 from halfgen_lib.files import project_root, write_atomic
 from halfgen_lib.paper.display import markdown_table
+from halfgen_lib.runs.card import write_card
+from halfgen_lib.runs.published import published_runs
 from halfgen_lib.runs.record import read_results, results_path
 
 
@@ -70,21 +75,38 @@ def bench_section(bench: Mapping[str, Any]) -> str:
     )
 
 
-def sections() -> dict[str, str]:
-    """Return the name of each pair of marks and the text that belongs between them."""
+def finding() -> str:
+    """Return what was found in one sentence, or nothing where not all of it is published."""
+    one = summaries("study").get("default"), summaries("beyond").get("unet-wide")
+    ensembles = (published("generative") or {}).get("ensembles")
+    if not (all(one) and ensembles):
+        return ""
+    seed, unet = (f"{each.mean('test_mse'):.4f}" for each in one)
+    several = ensembles[-1]["test"]
+    mean = f"the mean of {several['count']} such networks by {several['all']['mean']:.4f}"
+    what = "**From the left half of a Fashion-MNIST image, guess the right half**"
+    seeds = f"the network that the seed's report describes errs by {seed} (mean squared error)"
+    return f"{what}: {seeds}, a U-Net by {unet}, and {mean}."
+
+
+def sections() -> dict[str, dict[str, str]]:
+    """Return, by file, the name of each pair of marks and the text that belongs between them."""
     benches = "\n\n".join(map(bench_section, published_benches().values()))
-    return {"results": results_section(), "bench": benches or "Not measured yet."}
+    return {
+        "README.md": {"finding": finding(), "results": results_section()},
+        "docs/bench.md": {"bench": benches or "Not measured yet."},
+    }
 
 
 def with_sections(readme: str, texts: dict[str, str]) -> str:
-    """Return the README's text with these texts between their marks.
+    """Return a file's text with these texts between their marks.
 
     Raises ValueError if a pair of marks is not there, once each and in order.
     """
     for name, text in texts.items():
         first, last = f"<!-- {name} -->", f"<!-- /{name} -->"
         if not (readme.count(first) == readme.count(last) == 1 and first in readme.split(last)[0]):
-            raise ValueError(f"the README has not one {first} before one {last}")
+            raise ValueError(f"the file has not one {first} before one {last}")
         before, after = readme.split(first)[0], readme.split(last)[1]
         readme = f"{before}{first}\n\n{text}\n\n{last}{after}"
     return readme
@@ -92,10 +114,12 @@ def with_sections(readme: str, texts: dict[str, str]) -> str:
 
 def main() -> None:
     """Replace the sections by what the files in report/results say."""
-    readme = project_root() / "README.md"
-    text = with_sections(readme.read_text(encoding="utf-8"), sections())
-    write_atomic(readme, text.encode())
-    print(readme)
+    for name, texts in sections().items():
+        path = project_root() / name
+        write_atomic(path, with_sections(path.read_text(encoding="utf-8"), texts).encode())
+        print(path)
+    for run in published_runs().values():
+        write_card(run)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+import pytest
 import rattler
 import yaml
 from packaging.requirements import Requirement
@@ -22,6 +23,8 @@ ROOT = project_root()
 BIN = Path(sys.executable).parent
 PROJECT_FILE = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PROJECT_FILE["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+DOCS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 
 
@@ -46,7 +49,9 @@ def test_conda_environment_asks_for_what_pyproject_asks_for():
     assert str(conda.pop("pip")) == "*"
     assert pip[-1] == "-e ."
     by_pip = requirements(pip[:-1])
-    asked = requirements(PROJECT["dependencies"])
+    of_make = ("notebooks", "paper", "explore")  # what `make report` and `make lab` install
+    assert f".[{','.join(of_make)}]" in (ROOT / "Makefile").read_text()
+    asked = requirements(PROJECT["dependencies"] + [r for e in of_make for r in EXTRAS[e]])
     assert by_pip == {name: spec for name, spec in asked.items() if name in by_pip}
     expected = {
         CONDA_NAMES.get(name, name): str(rattler.VersionSpec(str(spec)))
@@ -69,20 +74,24 @@ def test_the_pinned_set_lies_in_the_open_ranges():
         for name, version in re.findall(r"^([\w.-]+)==(\S+)$", text, re.M)
     }
     assert len(pinned) == sum(not line.startswith("#") for line in text.splitlines())
-    extras = [line for group in PROJECT["optional-dependencies"].values() for line in group]
+    extras = [line for group in EXTRAS.values() for line in group]
+    assert len(set(extras)) == len(requirements(extras))  # what two extras need, they need alike
     for name, spec in requirements(PROJECT["dependencies"] + extras).items():
         assert pinned[name.lower().replace("_", "-")] in spec, name
 
 
-def test_what_the_readme_calls_is_there():
-    readme = (ROOT / "README.md").read_text()
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", *DOCS])
+def test_what_the_texts_call_is_there(name):
+    text = (ROOT / name).read_text()
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.M))
-    assert set(re.findall(r"\bmake ([a-z-]+)", readme)) <= targets
-    for path in re.findall(r"\]\(([^)#:]+)\)", readme):
-        assert (ROOT / path).exists(), path
-    for name in re.findall(r"-p ([a-z_]+) ", readme):
-        assert name in RunConfig.model_fields or name == "run_id", name
+    assert set(re.findall(r"[`\n]make ([a-z-]+)", text)) <= targets
+    for path in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert ((ROOT / name).parent / path).exists(), path
+    for parameter in re.findall(r"-p ([a-z_]+) ", text):
+        assert parameter in {*RunConfig.model_fields, "run_id"}, parameter
+    for extra in re.findall(r"'\.\[([a-z,]+)\]'", text):
+        assert set(extra.split(",")) <= set(EXTRAS), extra
 
 
 def test_the_citation_is_of_this_project():

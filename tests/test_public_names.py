@@ -40,3 +40,29 @@ def test_the_import_alone_is_fast_and_imports_no_torch():
     ]
     assert {tuple(run[1:]) for run in runs} == {("False", "False")}
     assert min(float(run[0]) for run in runs) < 0.05
+
+
+EXTRAS = {
+    "from halfgen_lib.explore import panels": ("anywidget", "explore"),
+    "from halfgen_lib import figures": ("matplotlib", "notebooks"),
+    "from halfgen_lib.paper import show_figure": ("IPython", "notebooks"),
+    "from halfgen_lib.analysis import baselines": ("sklearn", "study"),
+    "from halfgen_lib.analysis import sampling": ("scoringrules", "study"),
+    "from halfgen_lib.report import make_report; make_report([])": ("typst", "paper"),
+}
+
+
+@pytest.mark.parametrize("code", EXTRAS)
+def test_what_is_missing_is_named_with_the_extra_that_brings_it(code):
+    missing, extra = EXTRAS[code]
+    absent = f"import sys; sys.modules[{missing!r}] = None; "
+    run = subprocess.run([sys.executable, "-c", absent + code], capture_output=True, text=True)
+    said = run.stderr.strip().splitlines()[-1].partition(": ")[2]
+    assert said == f"{missing} is not installed: pip install 'halfgen[{extra}]' brings it"
+
+
+def test_training_and_completing_need_no_extra():
+    names = {"IPython", "matplotlib", "sklearn", "ipywidgets", "anywidget", "papermill", "typst"}
+    absent = f"import sys; sys.modules |= dict.fromkeys({names}); "
+    code = "from halfgen_lib import *; import halfgen_lib.studies.study, halfgen_lib.cli"
+    subprocess.run([sys.executable, "-c", absent + code], check=True)

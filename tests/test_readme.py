@@ -1,7 +1,9 @@
 """The README's numbers are those that are published."""
 
+import re
 import runpy
 import shutil
+from importlib import import_module
 
 import pytest
 
@@ -22,17 +24,32 @@ def test_a_section_takes_its_place_between_the_marks():
 
 @pytest.mark.parametrize("readme", ["no marks", MARKED * 2, "<!-- /bench -->\n<!-- bench -->"])
 def test_without_its_marks_it_is_refused(readme):
-    with pytest.raises(ValueError, match="has not one <!-- bench --> before one"):
+    with pytest.raises(ValueError, match="the file has not one <!-- bench --> before one"):
         with_sections(readme, {"bench": "new"})
 
 
-def test_the_readme_says_what_is_published():
-    """`python scripts/write_readme.py` writes it anew."""
-    readme = (project_root() / "README.md").read_text(encoding="utf-8")
-    assert with_sections(readme, sections()) == readme
+@pytest.mark.parametrize("name", ["README.md", "docs/bench.md"])
+def test_the_texts_say_what_is_published(name):
+    """`python scripts/write_readme.py` writes them anew."""
+    text = (project_root() / name).read_text(encoding="utf-8")
+    assert with_sections(text, sections()[name]) == text
+
+
+def test_the_readme_is_short():
+    assert len((project_root() / "README.md").read_text(encoding="utf-8").split()) <= 1_100
+
+
+def test_the_map_of_results_names_what_is_there():
+    text = (project_root() / "docs" / "results.md").read_text(encoding="utf-8")
+    names = re.findall(r"`([a-z_]+(?:\.\w+)+)`", text)
+    assert len(names) > 20
+    for name in names:
+        module, _, function = name.rpartition(".")
+        assert callable(getattr(import_module(f"halfgen_lib.{module}"), function)), name
 
 
 def test_what_is_not_published_is_left_out(results_dir):
+    assert SCRIPT["finding"]() == ""
     assert SCRIPT["results_section"]().count("\n") == 2  # the head and what the seed's report says
     results_dir.mkdir(exist_ok=True)
     study = project_root() / "report" / "results" / "study.json"

@@ -5,15 +5,18 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn import linear_model
-from sklearn.decomposition import PCA
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from .. import extra
 from ..data import Images
 from ..evaluation import mse_per_image
 from ..models.base import HALF_SHAPE, check_left
 from .distances import flat_rows, neighbours
+
+with extra("study"):
+    from sklearn import linear_model
+    from sklearn.decomposition import PCA
+    from threadpoolctl import threadpool_limits
 
 # Matrices of 784 rows gain little from threads, and lose tenfold where other processes are busy.
 single_threaded = threadpool_limits.wrap(limits=1, user_api="blas")

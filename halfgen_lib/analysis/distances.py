@@ -5,10 +5,13 @@ Images are (N, 1, H, W) in [0, 1]; sets are (N, F) float64 features, a row an im
 
 import numpy as np
 import torch
-from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
+from .. import extra
 from ..evaluation import Interval
+
+with extra("study"):
+    from sklearn.neighbors import NearestNeighbors
 
 
 def flat_rows(images: Tensor) -> np.ndarray:

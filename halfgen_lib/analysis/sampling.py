@@ -9,12 +9,15 @@ import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import scoringrules
 import torch
 from scipy.special import comb
 from torch import Tensor
 
+from .. import extra
 from ..evaluation import Interval, bootstrap, ratio
+
+with extra("study"):
+    import scoringrules
 
 CHUNK = 100  # images at a time, to bound memory
 

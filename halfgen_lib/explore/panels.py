@@ -10,16 +10,19 @@ from html import escape
 from pathlib import Path
 from typing import Any, get_args
 
-import anywidget
-import ipywidgets as widgets
 import numpy as np
-import traitlets
 
+from .. import extra
 from ..data import CLASS_NAMES, HALF_WIDTH, IMAGE_SIZE, Side
 from ..runs import RunError
 from ..variants import NAMES
 from .explorer import WHAT_TO_RUN, Explorer, Which, page
 from .pictures import PictureError
+
+with extra("explore"):
+    import anywidget
+    import ipywidgets as widgets
+    import traitlets
 
 HERE = Path(__file__).parent
 ROW = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "4px 20px"}

@@ -1,10 +1,4 @@
-"""Any picture in the data set's pose: 28 × 28, grey, one bright object on a dark ground.
-
-Fashion-MNIST was made of product photographs that were trimmed, scaled until the longest edge had
-28 pixels, centred, negated and made grey (Xiao et al. 2017, section 2). Differences here: only a
-bright ground is negated, a filter scales where rows were skipped and the rest sharpened, and the
-ground, which has to be plain, becomes 0.
-"""
+"""Any picture, from wherever it comes, made grey and put in the data set's pose."""
 
 import io
 import os
@@ -17,19 +11,14 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ..data import HALF_WIDTH, IMAGE_SIZE, Side, halves, join
+from .pose import PictureError, in_pose, size
 
 # What Pillow decodes by itself: for some other formats it starts programs.
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
-CLOSE = 0.05  # grey values no further apart belong to the ground, as in Xiao et al.
-FINE = 8 * IMAGE_SIZE  # a longer edge is shrunk first, which takes away a camera's noise
-WHITE = {"bool": 1, "uint8": 2**8 - 1, "uint16": 2**16 - 1}
+BITS = {"bool": (1,), "uint8": (8,), "uint16": (8, 10, 12, 14, 16)}  # that values may have
 HALVES = {(IMAGE_SIZE, HALF_WIDTH): ("left", "right"), (HALF_WIDTH, IMAGE_SIZE): ("top", "bottom")}
 
 Picture = Tensor | np.ndarray | Image.Image | str | os.PathLike[str] | io.IOBase
-
-
-class PictureError(ValueError):
-    """A picture that cannot be read or used."""
 
 
 def to_pose(picture: Picture, given: Side | None = None) -> tuple[Tensor, list[str]]:
@@ -51,7 +40,7 @@ def to_pose(picture: Picture, given: Side | None = None) -> tuple[Tensor, list[s
     if grey.shape == (IMAGE_SIZE, IMAGE_SIZE) or (given and grey.shape in HALVES):
         image = _bright_on_dark(grey, given, notes)
     else:
-        image = torch.from_numpy(_scaled(grey, notes))
+        image = torch.from_numpy(in_pose(grey, notes))
     notes = notes or ["took it as it is: 28 × 28, grey, bright on dark"]
     return image.contiguous()[None, None], notes
 
@@ -69,7 +58,7 @@ def _pixels(picture: Any, notes: list[str]) -> np.ndarray:
     if not isinstance(picture, np.ndarray):
         needed = "a tensor, an array, a Pillow image or the path of a file"
         raise TypeError(f"picture is a {type(picture).__name__}; {needed} is needed")
-    return _unit(_channels_last(picture, channel_axes))
+    return _unit(_channels_last(picture, channel_axes), notes)
 
 
 def _from_file(file: Any, notes: list[str]) -> np.ndarray:
@@ -120,10 +109,13 @@ def _channels_last(array: np.ndarray, channel_axes: tuple[int, int]) -> np.ndarr
     raise PictureError(f"a picture is {allowed}; this is {array.shape}")
 
 
-def _unit(array: np.ndarray) -> np.ndarray:
-    """Return pixels of any allowed type as float32 in [0, 1]."""
-    if array.dtype.name in WHITE:
-        return array.astype(np.float32) / np.float32(WHITE[array.dtype.name])
+def _unit(array: np.ndarray, notes: list[str]) -> np.ndarray:
+    """Return pixels of any allowed type as float32 in [0, 1]; cameras put 12 bits in 16."""
+    if bits := BITS.get(array.dtype.name):
+        used = next(n for n in bits if array.max() < 2**n)
+        if used < bits[-1]:
+            notes.append(f"took its {bits[-1]} bits as {used}: no value is above {2**used - 1}")
+        return array.astype(np.float32) / np.float32(2**used - 1)
     if array.dtype.kind != "f":
         wrong = f"pixels have type {array.dtype}, whose range is unknown"
         raise PictureError(f"{wrong}; allowed: uint8, uint16, bool, or floating point in [0, 1]")
@@ -163,7 +155,7 @@ def _bright_on_dark(grey: np.ndarray, given: Side | None, notes: list[str]) -> T
     """
     if is_half := grey.shape in HALVES:
         if given not in (sides := HALVES[grey.shape]):
-            half = f"{_size(grey)}, which may be a {' or '.join(sides)} half"
+            half = f"{size(grey)}, which may be a {' or '.join(sides)} half"
             raise PictureError(f"the picture is {half}, but given is {given!r}")
         notes.append(f"took it as the {given} half")
         grey = np.concatenate((grey, grey), axis=grey.shape.index(HALF_WIDTH))
@@ -173,43 +165,3 @@ def _bright_on_dark(grey: np.ndarray, given: Side | None, notes: list[str]) -> T
         notes.append("inverted it: its corners are bright")
         image, known = 1 - image, 1 - known
     return join(known, torch.zeros_like(known), given) if is_half else image
-
-
-def _scaled(grey: np.ndarray, notes: list[str]) -> np.ndarray:
-    """Return a picture of any size as (28, 28): shrunk, inverted, trimmed, scaled, darkened."""
-    factor = -(-max(grey.shape) // FINE)
-    large, grey = grey, np.asarray(Image.fromarray(grey).reduce(factor))  # means of squares
-    if factor > 1:
-        notes.append(f"shrunk it from {_size(large)} to {_size(grey)}")
-    ground = _ground(grey)
-    stands_out = np.abs(grey - ground) > CLOSE
-    box = Image.fromarray(stands_out).getbbox()
-    if not box:
-        raise PictureError("nothing is to be seen: all of the picture is as bright as its corners")
-    if grey[stands_out].mean() < ground:
-        grey, ground = 1 - grey, 1 - ground
-        notes.append("inverted it: its corners are brighter than what stands out from them")
-    left, top, right, bottom = box
-    trimmed = grey[top:bottom, left:right]
-    if trimmed.shape != grey.shape:
-        notes.append(f"trimmed it from {_size(grey)} to {_size(trimmed)}")
-    height, width = (max(1, round(IMAGE_SIZE * e / max(trimmed.shape))) for e in trimmed.shape)
-    filtered = Image.fromarray(trimmed).resize((width, height), Image.Resampling.LANCZOS)
-    # what stands out is brighter than the ground by more than CLOSE somewhere: no division by 0
-    scaled = ((np.asarray(filtered) - ground) / (1 - ground)).clip(0, 1)
-    notes.append(f"scaled it from {_size(trimmed)} to {_size(scaled)} and centred it")
-    if ground >= 1 / 255:
-        notes.append(f"darkened it: the ground's grey, {ground:.2f}, became 0")
-    margins = [divmod(IMAGE_SIZE - edge, 2) for edge in scaled.shape]
-    return np.pad(scaled, [(margin, margin + odd) for margin, odd in margins])
-
-
-def _ground(grey: np.ndarray) -> float:
-    """Return the grey of the ground: the median of the four corners, each one 1/28 of an edge."""
-    edge = max(1, min(grey.shape) // IMAGE_SIZE)
-    ends = slice(edge), slice(-edge, None)
-    return float(np.median([grey[row, column].mean() for row in ends for column in ends]))
-
-
-def _size(grey: np.ndarray | Tensor) -> str:
-    return f"{grey.shape[1]} × {grey.shape[0]}"

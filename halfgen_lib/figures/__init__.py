@@ -4,22 +4,25 @@ Nothing is loaded or shown here. Sizes are in millimetres. Images are grey in [0
 scale. Colours are of Okabe and Ito's palette, which readers with any colour vision can tell apart.
 """
 
-from .charts import (
-    dots,
-    loss_curves,
-    pixel_histogram,
-    score_dots,
-    singular_values,
-)
-from .images import (
-    architecture,
-    baseline_grid,
-    class_pages,
-    completions,
-    image_grid,
-    sample_pages,
-    sample_sheet,
-    teaser,
-)
-from .samples import draw_curves, perception_distortion
-from .studies import error_curves, factor_dots, symmetry
+from .. import extra
+
+with extra("notebooks"):
+    from .charts import (
+        dots,
+        loss_curves,
+        pixel_histogram,
+        score_dots,
+        singular_values,
+    )
+    from .images import (
+        architecture,
+        baseline_grid,
+        class_pages,
+        completions,
+        image_grid,
+        sample_pages,
+        sample_sheet,
+        teaser,
+    )
+    from .samples import draw_curves, perception_distortion
+    from .studies import error_curves, factor_dots, symmetry

@@ -4,7 +4,7 @@ import platform
 import subprocess
 import sys
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +65,13 @@ def command_line() -> str:
 
 def provenance(device: torch.device, data_sha256: dict[str, str]) -> dict[str, Any]:
     """Return what a result's record says besides its settings."""
+    versions = {p: version(p) for p in PACKAGES if any(distributions(name=p))}  # some are extras'
     return {
         "created": now(),
         "command": command_line(),
         "git_commit": git_commit(),
         "device": device_name(device),
         "platform": platform.platform(),
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "versions": {"python": platform.python_version()} | versions,
         "data_sha256": data_sha256,
     }

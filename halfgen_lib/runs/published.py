@@ -1,6 +1,7 @@
 """Published networks: finished runs that come with the repository, and are shown where none is.
 
-    report/networks/<name>/    a run directory; its manifest.json has the SHA-256 of each file
+    report/networks/<name>/    a run directory; its manifest.json has the SHA-256 of each file;
+                               README.md, the model's card, says what it is
 
 The weights are stored in half precision (IEEE 754 binary16), which halves what a clone fetches, and
 computed with in float32. The scores are theirs, so that they show what the rounding does.
@@ -16,6 +17,7 @@ from ..data import Dataset, load
 from ..evaluation import score_images, summarise
 from ..files import MANIFEST, folder, read_bytes, read_manifest, to_json, write_published
 from . import CURRENT, Run, RunError, default_runs_dir, find_run
+from .card import write_card
 from .checkpoint import npz
 
 MAX_BYTES = 12_000_000  # of all networks together: they are part of every clone
@@ -69,7 +71,9 @@ def publish_run(run: Run, name: str, dataset: Dataset | None = None) -> Run:
     contents = _contents(run, dataset or load(run.config.data))
     _check_size(name, sum(map(len, contents.values())))
     write_published(networks_dir() / name, contents)
-    return Run(networks_dir() / name)
+    ours = Run(networks_dir() / name)
+    write_card(ours)
+    return ours
 
 
 def _contents(run: Run, dataset: Dataset) -> dict[str, bytes]:

@@ -2,6 +2,7 @@ import io
 import struct
 
 import numpy as np
+import photographs
 import pytest
 import torch
 from hypothesis import given, settings
@@ -210,6 +211,72 @@ def test_a_cameras_noise_does_not_hide_the_edges():
     image, notes = to_pose((clean + noise).clip(0, 1))
     assert notes[0] == "shrunk it from 900 × 600 to 180 × 120" and "to 80 × 40" in notes[2]
     torch.testing.assert_close(image, to_pose(clean)[0], atol=0.03, rtol=0)
+
+
+# ---- photographs that are not perfect
+
+
+def test_imperfect_photographs_keep_their_pose_or_a_note_says_what_is_uncertain():
+    """`python tests/explore/photographs.py` prints the shares."""
+    counts = photographs.verdicts()
+    every = sum(counts.values(), photographs.Counter())
+    assert every.total() == photographs.COUNT >= 200
+    assert every["kept"] >= 0.95 * every.total() and every["lost"] <= 0.02 * every.total()
+    assert min(count["kept"] / count.total() for count in counts.values()) > 0.85
+
+
+def test_clean_photographs_are_uncertain_only_at_the_border_or_on_black():
+    for clean, *_ in photographs.photographs(80):
+        notes = to_pose(clean)[1]
+        doubts = " ".join(note for note in notes if note.startswith("uncertain"))
+        assert ("on a black ground" in doubts) == (clean[0, 0] < 5)
+        at_border = (abs(clean - float(clean[0, 0])) > 13)[[2, -3]].any()
+        at_border |= (abs(clean - float(clean[0, 0])) > 13)[:, [2, -3]].any()
+        assert at_border or "border" not in doubts
+
+
+def test_a_shaded_ground_is_evened_out_and_told():
+    even = photo(300, 200, ground=230, thing=60) / 255
+    y, x = np.mgrid[-1:1:200j, -1:1:300j]
+    for light in (1 - 0.07 * (x**2 + y**2) / 2, 1 - 0.1 * (x + 1), np.cos(x / 4) * np.cos(y / 4)):
+        image, notes = to_pose(even * light)
+        torch.testing.assert_close(image, to_pose(even)[0], atol=0.01, rtol=0)
+        assert "evened out the light: the ground is 0." in " ".join(notes)
+
+
+def test_a_dark_pixel_and_a_hair_across_the_thing_do_not_move_it():
+    clean = photo(150, 200)
+    expected, _ = to_pose(clean)
+    dusty, hairy, handled = clean.copy(), clean.copy(), clean.copy()
+    dusty[150, 100] = 0
+    image, notes = to_pose(dusty)
+    assert torch.equal(image, expected)
+    assert "passed over what is small beside the rest: 1 in number" in notes
+    hairy[20, 60:] = 0  # one pixel thin, from the thing to the border
+    image, notes = to_pose(hairy)
+    assert (image - expected).abs().mean() < photographs.KEPT
+    assert "uncertain: passed over something thin, a hair or a strap, at the border" in notes
+    handled[18:22, 60:90] = 0  # four pixels: it is of the thing
+    image, notes = to_pose(handled)
+    assert "trimmed it from 150 × 200 to 70 × 20" in notes and "uncertain" not in " ".join(notes)
+
+
+def test_what_reaches_the_border_is_uncertain():
+    assert "uncertain" not in " ".join(to_pose(photo())[1])
+    for rows, columns in ((0, 20), (40, 20), (10, 0), (10, 50)):
+        pixels = np.full((60, 90), 240, np.uint8)
+        pixels[rows : rows + 20, columns : columns + 40] = 40
+        notes = to_pose(pixels)[1]
+        assert "uncertain: what stands out reaches the border; is the ground plain?" in notes
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_a_cameras_bits_are_those_that_it_used(tmp_path, bits):
+    pixels = (photo(ground=255) / 255 * (2**bits - 1)).round().astype(np.uint16)
+    image, notes = to_pose(file_of(pixels, tmp_path / "camera.png"))
+    torch.testing.assert_close(image, to_pose(photo(ground=255))[0], atol=0.002, rtol=0)
+    said = f"took its 16 bits as {bits}: no value is above {2**bits - 1}"
+    assert (said in notes) == (bits < 16)
 
 
 # ---- bad input

@@ -14,6 +14,7 @@ from halfgen_lib.config import RunConfig
 from halfgen_lib.evaluation import score_images
 from halfgen_lib.files import project_root, write_json, write_published
 from halfgen_lib.runs import Run, RunError, choose_run, published
+from halfgen_lib.runs.card import card
 from halfgen_lib.runs.checkpoint import write_status, write_weights
 from halfgen_lib.runs.published import (
     networks_dir,
@@ -27,6 +28,7 @@ from halfgen_lib.training import fit
 
 HALF = 1e-3  # more than published weights, in half precision, change what is computed
 FILES = [
+    "README.md",
     "config.json",
     "history.csv",
     "manifest.json",
@@ -220,6 +222,21 @@ def test_the_command_line_publishes(run, folder, monkeypatch, capsys):
     assert "run nothing is missing" in capsys.readouterr().err
 
 
+# ---- the model's card
+
+
+def test_the_card_says_what_the_files_say(run):
+    ours = publish_run(run, "small")
+    text = (ours.directory / "README.md").read_text()
+    mse = ours.metrics["overall"]["mse"]
+    assert f"| {mse['mean']:.4g} | {mse['low']:.4g} to {mse['high']:.4g} |" in text
+    weights = (ours.directory / "model.safetensors").read_bytes()
+    for said in ("# small\n", hashlib.sha256(weights).hexdigest(), "MIT", "a small sample", "$"):
+        assert (said in text) == (said != "$")
+    for name, scores in ours.metrics["per_class"].items():
+        assert f"{name} | {scores['mse']['mean']:.4g} |" in text
+
+
 # ---- what a notebook shows
 
 
@@ -271,5 +288,7 @@ def test_the_published_networks_are_whole_and_current(monkeypatch):
         assert run.config.run_id == run_id and len(run.scores["mse"]) == 10_000
         assert record.test.mse.mean == pytest.approx(mse, abs=1e-6)
         assert mse_of(run) == pytest.approx(run.scores["mse"].mean(), rel=1e-6)
+        # `python scripts/write_readme.py` writes it anew
+        assert (run.directory / "README.md").read_text(encoding="utf-8") == card(run)
     files = project_root() / "report" / "networks"
     assert sum(f.stat().st_size for f in files.rglob("*") if f.is_file()) < published.MAX_BYTES
