@@ -5,6 +5,7 @@ what another set of them reaches is the floor (or the ceiling) of every measure.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from ..data import CLASS_NAMES, Dataset, Images, join, split, stratified_order, to_unit
 from ..evaluation import Interval, bootstrap, first_of_each_class, intervals, seam_step
+from ..progress import steps
 from ..runs.record import encode
 from . import distances, floor, sampling
 from .classifier import Classifier, left_only, load_classifier
@@ -50,6 +52,7 @@ def generative_analysis(
     }
     sets = {"train": data.train, "validation": data.validation}
     predicts = [network.predict for network in networks]
+    rows = dict(steps({name: partial(data.row, method) for name, method in methods.items()}))
     return {
         "images": images,
         "draws": DRAWS,
@@ -57,7 +60,7 @@ def generative_analysis(
         "unsettled": float(data.unsettled.mean()),
         "classifiers": {"whole": record["sha256"], "left_only": half_record["sha256"]},
         "labels": {name: data.agreement(classes[None]) for name, (_, classes) in seen.items()},
-        "methods": {n: {"title": getattr(m, "title", n)} | data.row(m) for n, m in methods.items()},
+        "methods": {n: {"title": getattr(m, "title", n)} | rows[n] for n, m in methods.items()},
         "real": data.set_measures(data.right[None]),
         "floor": floor.floor_estimates(predicts, (data.left, data.right), **sets),
         "examples": examples(methods, dataset.test),

@@ -7,6 +7,7 @@ from ..config import RunConfig
 from ..data import Dataset, load, split
 from ..evaluation import bootstrap, first_of_each_class, score_images, summarise
 from ..files import RunError, read_json, write_json
+from ..progress import steps
 from ..runs import Run
 from ..runs.provenance import provenance
 from ..runs.record import encode, results_path
@@ -54,13 +55,14 @@ def analyse(data: str = "full", **changes: Any) -> list[Path]:
         variant: fit(RunConfig.of_variant(variant, data=data, **changes), dataset)
         for variant in ("default", "as_published", "flip")
     }
-    made = {
-        "baselines": baselines_analysis(runs["default"], dataset),
-        "erratum": erratum_analysis(runs["as_published"], dataset),
-        "audit": audit_analysis(runs["default"], dataset),
-        "facing": {name: facing_analysis(runs[name], dataset) for name in ("default", "flip")},
+    facing = ("default", "flip")
+    analyses = {
+        "baselines": lambda: baselines_analysis(runs["default"], dataset),
+        "erratum": lambda: erratum_analysis(runs["as_published"], dataset),
+        "audit": lambda: audit_analysis(runs["default"], dataset),
+        "facing": lambda: {name: facing_analysis(runs[name], dataset) for name in facing},
     }
-    return [publish(name, values, dataset) for name, values in made.items()]
+    return [publish(name, values, dataset) for name, values in steps(analyses)]
 
 
 def baselines_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
