@@ -257,8 +257,9 @@ def bench(rest: list[str]) -> None:
     if not (root / "benchmarks" / "__main__.py").is_file():
         raise RuntimeError(f"{root} holds no benchmarks: the bench needs a checkout of the project")
     path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
-    own = environment() | {"PYTHONPATH": path, "KINETO_LOG_LEVEL": "5"}  # the profiler's: be silent
-    if code := subprocess.run([sys.executable, "-m", "benchmarks", *rest], env=own).returncode:
+    own = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "KINETO_LOG_LEVEL": "99"}  # no profiler's
+    command = [sys.executable, "-m", "benchmarks", *rest]
+    if code := subprocess.run(command, env=environment() | own).returncode:
         sys.exit(code)
 
 

@@ -191,7 +191,7 @@ def train_on_cluster(configs: list[RunConfig], *, scheduler: str, resource: str 
             workers = client.scheduler_info(n_workers=-1)["workers"].items()
             fit_ones = {name for name, each in workers if resource in ("", *each["resources"])}
             if fit_ones <= dismissed:
-                then = "install this halfgen and run halfgen data on each, and start all of it again"
+                then = "install this halfgen and run halfgen data on each, and start all again"
                 raise StudyError(f"no worker is left that can train: {then}")
 
         try:
