@@ -150,14 +150,15 @@ class Run:
 def find_run(run_id: str = CURRENT, runs_dir: Path | None = None) -> Run:
     """Return a finished run, or else raise a RunError that says what to do; see `choose_run`."""
     runs_dir = runs_dir or default_runs_dir()
-    run_id = current_run_id(runs_dir) if run_id == CURRENT else run_id
+    asked, run_id = run_id, current_run_id(runs_dir) if run_id == CURRENT else run_id
     if not run_id or Path(run_id).name != run_id:
         raise RunError(f"run_id = {run_id!r} names no folder in {runs_dir}")
     run = Run(runs_dir / run_id)
     if not run.directory.is_dir():
-        there = [path.parent.name for path in sorted(runs_dir.glob("*/status.json"))]
-        then = "train it again (notebook 02_train, or halfgen train), or name another run_id"
-        raise RunError(f"run {run_id} is not in {runs_dir}{did_you_mean(run_id, there)}; {then}")
+        gone = "was the last one trained, but is no longer" if asked == CURRENT else "is not"
+        near = did_you_mean(run_id, (path.name for path in runs_dir.glob("*-seed*")))
+        then = "train it (halfgen train, or notebook 02_train), or name one of halfgen list runs"
+        raise RunError(f"run {run_id} {gone} in {runs_dir}{near}; {then}")
     if (state := run.status["state"]) != "finished":
         then = "nothing is shown from it; run notebook 02_train (it resumes where it stopped)"
         raise RunError(f"run {run_id} is {state}, not finished: {then}")
