@@ -28,14 +28,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[Option, ...], dict[str, Any
 
 
 def option(*names: str, **settings: Any) -> Option:
-    """Return an option as argparse's ``add_argument`` takes it; its help tells the default."""
-    default = "no" if settings.get("action") == "store_true" else settings.get("default", "none")
-    if (
-        names[0].startswith("-")
-        and not settings.get("required")
-        and "default:" not in settings["help"]
-    ):
-        settings["help"] += f" (default: {default})"
+    """Return an option as argparse's ``add_argument`` takes it."""
     return names, settings
 
 
@@ -77,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     shtab.add_argument_to(parser, help="print what completes commands: eval it in your shell")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (run, options, settings) in COMMANDS.items():
+        settings |= {"formatter_class": argparse.ArgumentDefaultsHelpFormatter}
         own = commands.add_parser(name, help=run.__doc__.partition("\n")[0], **settings)
         for names, how in options:
             own.add_argument(*names, **how)
@@ -102,7 +96,8 @@ def _setting(name: str) -> Option:
 
 DATA = option("--data", choices=get_args(Data), default="full", help="which images")
 COUNT = {"type": int, "default": 0}
-NAMES = {"type": lambda text: text.split(",") if text else [], "default": "", "metavar": "A,B"}
+NAMES = {"type": lambda t: [] if t == "all" else t.split(","), "default": "all", "metavar": "A,B"}
+COMPLETED = "PICTURE-completed.png"
 OURS = "the networks beyond the seed instead (trains them if need be), or these of them"
 
 
@@ -139,21 +134,17 @@ def train(**given: Any) -> None:
     option(
         "--of", choices=STUDIES, default="study", help="beyond: of the networks beyond the seed"
     ),
-    option("--variants", help="these variants (default: all; halfgen list variants)", **NAMES),
-    option("--factors", help="the variants of these factors (default: all)", **NAMES),
+    option("--variants", help="these variants: see halfgen list variants", **NAMES),
+    option("--factors", help="the variants of these factors", **NAMES),
     option("--seeds", type=int, default=3, help="runs of each variant"),
     DATA,
     option("--stale", action="store_true", help="repeat what another revision of a model has made"),
     option("--keep-weights", action="store_true", help="do not delete the networks"),
     option("--workers", **COUNT, help="train in this many processes of this machine"),
     option("--scheduler", metavar="ADDRESS", help="use this Dask cluster"),
-    option(
-        "--resource", default="", help="what a Dask worker must declare: GPU, say (default: none)"
-    ),
+    option("--resource", default="", help="what a Dask worker must declare: GPU, say"),
 )
-def study(
-    of: str, data: str, stale: bool, scheduler: str | None, resource: str, **given: Any
-) -> None:
+def study(of: str, data: str, stale: bool, scheduler: str, resource: str, **given: Any) -> None:
     """Train variants x seeds and publish the results."""
     from .studies import study, workers
 
@@ -211,7 +202,7 @@ def publish(run_id: str, name: str) -> None:
 
 @command(
     option("picture", help="a picture of any size: one object on a plain ground"),
-    option("-o", "--output", default="", help="(default: PICTURE-completed.png, beside PICTURE)"),
+    option("-o", "--output", default=COMPLETED, help="the picture to write, beside the first"),
     option("--given", choices=get_args(Given), default="left", help="the half that is known"),
     option("--model", default="cae", help="a published network, or a run's id"),
     option("-n", type=int, default=1, help="completions to draw"),
@@ -233,7 +224,7 @@ def complete(picture: str, output: str, seed: int, scale: int, force: bool, **ch
     completion = complete(picture, generator=torch.Generator().manual_seed(seed), **chosen)
     ends = ("", *(f"-{number}" for number in range(2, 1000)))
     free = (place.with_name(f"{place.stem}-completed{end}.png") for end in ends)
-    target = Path(output) if output else next(path for path in free if force or not path.exists())
+    target = next(p for p in free if not p.exists()) if output == COMPLETED else Path(output)
     completion.save(target, scale, overwrite=force)
     which = f"left: the picture, as the network sees it; then: completed by {completion.model}"
     print(*completion.notes, which, target, sep="\n")

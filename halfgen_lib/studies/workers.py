@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import closing
 from functools import lru_cache, partial
+from hashlib import sha256
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
@@ -73,13 +74,13 @@ def train_task(config: str, folder: str | None = None) -> dict[str, Any]:
 _dataset = lru_cache(maxsize=1)(load)  # a process reads the images once
 
 
-def declared() -> dict[str, Any]:
-    """Return what a worker has to have in common with the study: version, revisions, settings."""
-    own = {"version": version("halfgen"), "revisions": REVISIONS, "schema": SCHEMA_VERSION}
-    return own | {"settings": sorted(RunConfig.model_fields)}
+def declared() -> str:
+    """Return what a worker has to have in common with the study, in a few words."""
+    own = (REVISIONS, SCHEMA_VERSION, RunConfig.model_json_schema())
+    return f"halfgen {version('halfgen')} ({sha256(repr(own).encode()).hexdigest()[:10]})"
 
 
-def _task_for(expected: dict[str, Any]) -> Callable[[str], dict[str, Any]]:
+def _task_for(study: str) -> Callable[[str], dict[str, Any]]:
     """Return what trains a run on a worker, or answers ``{"unfit": why, "worker": address}``."""
 
     def task(config: str) -> dict[str, Any]:  # travels by value: a worker may know none of this
@@ -88,16 +89,14 @@ def _task_for(expected: dict[str, Any]) -> Callable[[str], dict[str, Any]]:
         try:
             from halfgen_lib.data import DataError
             from halfgen_lib.studies.workers import declared, train_task
-        except ImportError as error:
-            return {"unfit": f"has no such halfgen: {error}", "worker": get_worker().address}
-        try:
-            own = declared()
-            if own == expected:
+
+            if (own := declared()) == study:
                 return train_task(config)
-            other = sorted(name for name in expected if expected[name] != own.get(name))
-            why = f"has another halfgen than this study, of another {' and '.join(other)}"
+            why = f"has {own}, but the study {study}"
+        except ImportError as error:
+            why = f"has not {study}: {error}"
         except DataError as error:
-            why = f"has no images: {str(error).partition(chr(10))[0]}"
+            why = f"has no images: {str(error).splitlines()[0]}"
         return {"unfit": why, "worker": get_worker().address}
 
     return task
@@ -184,14 +183,13 @@ def train_on_cluster(configs: list[RunConfig], *, scheduler: str, resource: str 
         dismissed = set()
 
         def dismiss(unfit: str, worker: str) -> None:
-            if worker not in dismissed:
-                print(f"worker {worker} {unfit}; it takes no further run", flush=True)
+            print(f"worker {worker} {unfit}; it takes no further run", flush=True)
             dismissed.add(worker)
             client.retire_workers([worker])
             workers = client.scheduler_info(n_workers=-1)["workers"].items()
-            fit_ones = {name for name, each in workers if resource in ("", *each["resources"])}
-            if fit_ones <= dismissed:
-                then = "install this halfgen and run halfgen data on each, and start all again"
+            able = {w for w, each in workers if not resource or resource in each["resources"]}
+            if able <= dismissed:
+                then = f"on each, install {declared()} and run halfgen data; then start again"
                 raise StudyError(f"no worker is left that can train: {then}")
 
         try:
