@@ -168,7 +168,9 @@ UNFIT = {
     "has halfgen .*, but the study halfgen ": (
         "from halfgen_lib import models; models.REVISIONS['cae'] = 'another'"
     ),
-    "has not halfgen .*: import of ": "import sys; sys.modules['halfgen_lib.studies.workers'] = None",
+    "has not halfgen .*: import of ": (
+        "import sys; sys.modules['halfgen_lib.studies.workers'] = None"
+    ),
 }
 
 
