@@ -17,6 +17,7 @@ import torch
 from halfgen_lib.data import Splits, load, split
 from halfgen_lib.files import write_json
 from halfgen_lib.models import build_model
+from halfgen_lib.progress import steps
 from halfgen_lib.runs.provenance import provenance
 from halfgen_lib.runs.record import results_path
 
@@ -37,32 +38,33 @@ def run_bench(plan: Plan, device: torch.device, say: Callable[[str], None] = pri
         BenchError: if this is no checkout, or a child process fails.
         DataError: if the images cannot be had.
     """
-    say("the machine")
-    machine = describe(device)
     dataset = load(plan.data)
     splits = split(dataset, "holdout")
-    floor = count_floor(plan, splits, device, machine)
-    say("epochs in turns")
-    speed = measure_speed(plan, splits, device, floor)
-    say("memory")
-    for name in speed:
-        speed[name]["peak_memory"] = measure_memory(name, plan, device)
-    say("inference and cost")
-    return {
-        "data": plan.data,
-        "plan": asdict(plan),
-        "machine": machine,
-        "floor": floor,
-        "speed": speed,
-        "inference": measure_inference(plan, splits, device),
-        "cost": {
-            "images": cost_of_images(plan.image_counts, plan.batch_size, dataset.train, device),
-            "pixels": cost_of_pixels(plan.scales, plan.batch_size // 2, dataset.train, device),
+    images = dataset.train
+    made: Values = {}
+
+    def measure_memories() -> None:
+        for name, speed in made["speed"].items():
+            speed["peak_memory"] = measure_memory(name, plan, device)
+
+    work = {
+        "machine": lambda: describe(device, plan.matmul_share),
+        "floor": lambda: count_floor(plan, splits, device, made["machine"]),
+        "speed": lambda: measure_speed(plan, splits, device, made["floor"], say),
+        "memory": measure_memories,
+        "inference": lambda: measure_inference(plan, splits, device),
+        "cost": lambda: {
+            "images": cost_of_images(plan.image_counts, plan.batch_size, images, device),
+            "pixels": cost_of_pixels(plan.scales, plan.batch_size // 2, images, device),
         },
-        "startup": measure_startup(plan),
-        "target": measure_target(plan.epoch_limit, dataset, device, say),
-        "origin": provenance(device, dataset.sha256),
+        "startup": lambda: measure_startup(plan),
+        "target": lambda: measure_target(plan.epoch_limit, dataset, device, say),
     }
+    for name, values in steps(work):
+        made[name] = values
+    del made["memory"]  # it is told beside the speed
+    origin = provenance(device, dataset.sha256)
+    return {"data": plan.data, "plan": asdict(plan), **made, "origin": origin}
 
 
 def count_floor(plan: Plan, splits: Splits, device: torch.device, machine: Values) -> Values:

@@ -50,13 +50,13 @@ def spread(values: list[float]) -> dict[str, Any]:
     return {"median": median(values), "low": min(values), "high": max(values), "values": values}
 
 
-def matmul_peak(device: torch.device, dtype: torch.dtype = torch.float32) -> float:
+def matmul_peak(device: torch.device, dtype: torch.dtype = torch.float32, share: int = 1) -> float:
     """Return the floating-point operations a second of a large square matrix product.
 
     On a CPU of the product as a convolution of single pixels as well, if that is faster: another
-    library makes it.
+    library makes it. The matrices' sides are divided by ``share``.
     """
-    size = MATMUL_SIZE[device.type]
+    size = MATMUL_SIZE[device.type] // share
     a = torch.ones(size, size, device=device, dtype=dtype)
     out = torch.empty_like(a)
     seconds = seconds_of(lambda: torch.mm(a, a, out=out), device)
@@ -97,10 +97,10 @@ def cpu_model() -> str:
     return names[0] if names else platform.machine()
 
 
-def describe(device: torch.device) -> dict[str, Any]:
-    """Return what the machine is and what it can do at most, measured now."""
-    types = (torch.float32, torch.bfloat16)
-    peaks = {str(dtype).removeprefix("torch."): matmul_peak(device, dtype) for dtype in types}
+def describe(device: torch.device, matmul_share: int = 1) -> dict[str, Any]:
+    """Return what the machine is and what it can do at most, measured now: see `matmul_peak`."""
+    types = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    peaks = {name: matmul_peak(device, dtype, matmul_share) for name, dtype in types.items()}
     return {
         "device": device_name(device),
         "type": device.type,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 
 from halfgen_lib.data import Splits, load, split
+from halfgen_lib.progress import countdown
 
 from .contenders import Contender, build, names, precision
 from .machine import peak_memory, seconds_of, spread, timed
@@ -66,8 +68,10 @@ def epoch_floor(work: Work, plan: Plan, splits: Splits, machine: Values) -> Valu
     }
 
 
-def measure_speed(plan: Plan, splits: Splits, device: torch.device, floor: Values) -> Values:
-    """Measure epochs, training and validation, of all contenders in turns.
+def measure_speed(
+    plan: Plan, splits: Splits, device: torch.device, floor: Values, say: Callable[[str], None]
+) -> Values:
+    """Measure epochs, training and validation, of all contenders in turns; tell of each round.
 
     Returns:
         contender -> ``first_epoch_seconds`` (not scaled up; with it what is compiled is compiled),
@@ -79,9 +83,11 @@ def measure_speed(plan: Plan, splits: Splits, device: torch.device, floor: Value
     built = {name: build(name, few, device, plan.batch_size) for name in names(device)}
     first = {name: timed(one.run_epoch, device)[0] for name, one in built.items()}
     seconds: dict[str, list[float]] = {name: [] for name in built}
-    for _ in range(plan.rounds):
+    tell = countdown([1] * plan.rounds)
+    for number in range(1, plan.rounds + 1):
         for name, contender in built.items():
             seconds[name].append(scale * timed(contender.run_epoch, device)[0])
+        say(f"round {number}/{plan.rounds}; {tell()}")
     return {
         name: {
             "first_epoch_seconds": first[name],

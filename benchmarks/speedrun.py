@@ -7,12 +7,14 @@ network's layers are the seed's. All were chosen on the validation images alone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 
 from halfgen_lib.data import Dataset, split
 from halfgen_lib.evaluation import SEED_REPORT_MSE
+from halfgen_lib.progress import steps
 
 from .contenders import Contender, ours, plain
 from .machine import spread, timed
@@ -69,7 +71,10 @@ def measure_target(
 
     def then_a_speedrun(row: Values) -> None:
         speedruns.append(speedrun(dataset, device, seed=len(speedruns)))
-        say(f"published epoch {row['epoch']}: {row['val_loss']:.4f}; speedrun {speedruns[-1]}")
+        say(
+            f"published recipe, epoch {row['epoch']}/{epoch_limit} at most: {row['val_loss']:.4f};"
+            f" speedrun: {speedruns[-1]['val_mse']:.4f} in {speedruns[-1]['seconds']:.1f} s"
+        )
 
     slow = run_to_target(published, epoch_limit, device, then_a_speedrun)
     runs = {
@@ -92,8 +97,10 @@ def measure_target(
         },
         "times_faster": slow["seconds"] / seconds["median"] if all_did else None,
         "ablation": {
-            name: {"changes": changes, **speedrun(dataset, device, **changes)}
-            for name, changes in ABLATION.items()
+            name: {"changes": ABLATION[name], **values}
+            for name, values in steps(
+                {n: partial(speedrun, dataset, device, **c) for n, c in ABLATION.items()}
+            )
         },
     }
 

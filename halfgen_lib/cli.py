@@ -8,14 +8,18 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any, get_args
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
 
+import shtab
 from pydantic import ValidationError
 
 from .config import Data, Given, RunConfig
-from .data import DataError
-from .files import project_root
+from .files import environment, project_root
+from .models import MODELS
 from .settings import complaints
+from .variants import STUDIES
 
 Option = tuple[tuple[str, ...], dict[str, Any]]  # names and settings, for argparse
 
@@ -32,7 +36,7 @@ def command(*options: Option, **settings: Any) -> Callable[[Callable], Callable]
     """Make a function a command of its name: its docstring is the help, its arguments options."""
 
     def register(function: Callable) -> Callable:
-        COMMANDS[function.__name__] = function, options, settings
+        COMMANDS[function.__name__.strip("_").replace("_", "-")] = function, options, settings
         return function
 
     return register
@@ -43,14 +47,14 @@ def main(argv: list[str] | None = None) -> int:
     parser = _parser()
     arguments, rest = parser.parse_known_args(argv)
     given = vars(arguments)
-    name = given.pop("command")
+    name, _ = given.pop("command"), given.pop("print_completion", None)
     if name in ("report", "bench"):
         given["rest"] = rest
     elif rest:
         parser.error(f"unknown arguments: {' '.join(rest)}")
     try:
         COMMANDS[name][0](**given)
-    except (ValueError, DataError, OSError, RuntimeError, ImportError) as error:
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
         message = "\n".join(complaints(error)) if isinstance(error, ValidationError) else error
         print(f"halfgen {name}: {message}", file=sys.stderr)
         return 1
@@ -62,8 +66,11 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     about = "Given the left half of a Fashion-MNIST image, generate the right half."
     parser = argparse.ArgumentParser(prog="halfgen", description=about)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('halfgen')}")
+    shtab.add_argument_to(parser, help="print what completes commands: eval it in your shell")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (run, options, settings) in COMMANDS.items():
+        settings |= {"formatter_class": argparse.ArgumentDefaultsHelpFormatter}
         own = commands.add_parser(name, help=run.__doc__.partition("\n")[0], **settings)
         for names, how in options:
             own.add_argument(*names, **how)
@@ -71,19 +78,26 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _setting(name: str) -> Option:
-    """Return the option of a run's setting, which is None if it is not given."""
+    """Return the option of a run's setting, which is left out of the arguments if not given."""
     field = RunConfig.model_fields[name]
-    flag, how = f"--{name.replace('_', '-')}", {"help": field.description}
-    if field.annotation is bool:
-        return option(flag, action=argparse.BooleanOptionalAction, default=None, **how)
-    if name == "model_settings":
-        return option(flag, metavar="JSON", **how)
-    return option(flag, type=field.annotation if field.annotation in (int, float) else str, **how)
+    how = {"help": f"{field.description} (default: {field.default})", "default": argparse.SUPPRESS}
+    if name == "model":
+        how |= {"choices": tuple(MODELS)}
+    elif field.annotation is bool:
+        how |= {"action": argparse.BooleanOptionalAction}
+    elif get_origin(field.annotation) is Literal:
+        how |= {"choices": get_args(field.annotation)}
+    elif field.annotation in (int, float):
+        how |= {"type": field.annotation}
+    else:
+        how |= {"metavar": "JSON"} if name == "model_settings" else {}
+    return option(f"--{name.replace('_', '-')}", **how)
 
 
-DATA = option("--data", choices=get_args(Data), default="full")
+DATA = option("--data", choices=get_args(Data), default="full", help="which images")
 COUNT = {"type": int, "default": 0}
-NAMES = {"type": lambda text: text.split(",") if text else [], "default": "", "metavar": "A,B"}
+NAMES = {"type": lambda t: [] if t == "all" else t.split(","), "default": "all", "metavar": "A,B"}
+COMPLETED = "PICTURE-completed.png"
 OURS = "the networks beyond the seed instead (trains them if need be), or these of them"
 
 
@@ -100,32 +114,34 @@ def data(folder: str | None) -> None:
 @command(*map(_setting, RunConfig.model_fields))
 def train(**given: Any) -> None:
     """Train one run, or resume it."""
-    from .runs import choose_run
-    from .training import fit
-
-    changes = {name: value for name, value in given.items() if value is not None}
-    if text := changes.get("model_settings"):
+    if text := given.get("model_settings"):
         try:
-            changes["model_settings"] = json.loads(text)
+            given["model_settings"] = json.loads(text)
         except (ValueError, RecursionError) as error:
             what = f"model_settings = {text[:60]!r}: must be JSON, as '{{}}' is"
             raise ValueError(f"{what}: {error}") from None
-    run = fit(RunConfig.of_variant(changes.pop("variant", "default"), **changes))
+    config = RunConfig.of_variant(given.pop("variant", "default"), **given)
+    from .runs import choose_run  # what is heavy, once it is known to be of use
+    from .training import fit
+
+    run = fit(config)
     choose_run(run)
     mse = run.metrics["overall"]["mse"]
     print(f"test MSE {mse['mean']:.5f} [{mse['low']:.5f}, {mse['high']:.5f}]; {run.directory}")
 
 
 @command(
-    option("--of", default="study", help="study: of the seed's network (default); beyond: of ours"),
-    option("--variants", help="these variants; all by default", **NAMES),
+    option(
+        "--of", choices=STUDIES, default="study", help="beyond: of the networks beyond the seed"
+    ),
+    option("--variants", help="these variants: see halfgen list variants", **NAMES),
     option("--factors", help="the variants of these factors", **NAMES),
-    option("--seeds", type=int, default=3, help="runs of each variant (3)"),
+    option("--seeds", type=int, default=3, help="runs of each variant"),
     DATA,
     option("--stale", action="store_true", help="repeat what another revision of a model has made"),
     option("--keep-weights", action="store_true", help="do not delete the networks"),
     option("--workers", **COUNT, help="train in this many processes of this machine"),
-    option("--scheduler", default="", metavar="ADDRESS", help="use this Dask cluster"),
+    option("--scheduler", metavar="ADDRESS", help="use this Dask cluster"),
     option("--resource", default="", help="what a Dask worker must declare: GPU, say"),
 )
 def study(of: str, data: str, stale: bool, scheduler: str, resource: str, **given: Any) -> None:
@@ -186,26 +202,43 @@ def publish(run_id: str, name: str) -> None:
 
 @command(
     option("picture", help="a picture of any size: one object on a plain ground"),
-    option("-o", "--output", required=True, help="the picture to write"),
+    option("-o", "--output", default=COMPLETED, help="the picture to write, beside the first"),
     option("--given", choices=get_args(Given), default="left", help="the half that is known"),
-    option("--model", default="cae", help="a published network, or a run's id (cae)"),
-    option("-n", type=int, default=1, help="completions to draw (1)"),
-    option("--seed", **COUNT, help="of the draws (0)"),
-    option("--scale", type=int, default=8, help="edge of a pixel in the output (8)"),
+    option("--model", default="cae", help="a published network, or a run's id"),
+    option("-n", type=int, default=1, help="completions to draw"),
+    option("--seed", **COUNT, help="of the draws"),
+    option("--scale", type=int, default=8, help="edge of a pixel in the output"),
     option("--force", action="store_true", help="replace the output if it is there"),
 )
 def complete(picture: str, output: str, seed: int, scale: int, force: bool, **chosen: Any) -> None:
     """Complete a picture of your own."""
+    place = Path(picture)
+    if not place.is_file():  # said before anything heavy is imported
+        raise FileNotFoundError(f"{picture}: no such file")
+    if not 0 <= seed < 2**31:
+        raise ValueError(f"seed is {seed}, allowed: 0 to {2**31 - 1}")
     import torch
 
     from .explore.completion import complete
 
-    if not 0 <= seed < 2**31:
-        raise ValueError(f"seed is {seed}, allowed: 0 to {2**31 - 1}")
-    generator = torch.Generator().manual_seed(seed)
-    completion = complete(picture, generator=generator, **chosen)
-    completion.save(output, scale, overwrite=force)
-    print(*completion.notes, output, sep="\n")
+    completion = complete(picture, generator=torch.Generator().manual_seed(seed), **chosen)
+    ends = ("", *(f"-{number}" for number in range(2, 1000)))
+    free = (place.with_name(f"{place.stem}-completed{end}.png") for end in ends)
+    target = next(p for p in free if not p.exists()) if output == COMPLETED else Path(output)
+    completion.save(target, scale, overwrite=force)
+    which = f"left: the picture, as the network sees it; then: completed by {completion.model}"
+    print(*completion.notes, which, target, sep="\n")
+
+
+@command(option("what", choices=("models", "variants", "runs", "networks"), help="of these"))
+def list_(what: str) -> None:
+    """Show what there is: models, variants, runs, published networks."""
+    from .runs.listing import rows_of
+
+    rows = rows_of(what)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(map(str.ljust, row, widths)).rstrip())
 
 
 @command(add_help=False)
@@ -215,8 +248,9 @@ def bench(rest: list[str]) -> None:
     if not (root / "benchmarks" / "__main__.py").is_file():
         raise RuntimeError(f"{root} holds no benchmarks: the bench needs a checkout of the project")
     path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+    own = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "KINETO_LOG_LEVEL": "99"}  # no profiler's
     command = [sys.executable, "-m", "benchmarks", *rest]
-    if code := subprocess.run(command, env=os.environ | {"PYTHONPATH": path}).returncode:
+    if code := subprocess.run(command, env=environment() | own).returncode:
         sys.exit(code)
 
 
@@ -225,9 +259,30 @@ def report(rest: list[str]) -> None:
     """Run all notebooks and render the report as HTML and PDF."""
     from .report import make_report
 
-    # a kill that ended this process alone would leave papermill and its kernel training
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    _end_children_too()
     print(*make_report(rest), sep="\n")
+
+
+def _end_children_too() -> None:
+    """Let a kill raise: ending this process alone, it would leave papermill and its kernel busy."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
+@command(option("folder", help="the folder to write it to, made if need be"))
+def new_report(folder: str) -> None:
+    """Begin a report of your own: a small, complete example."""
+    from .report import new_report
+
+    print(*new_report(Path(folder)), sep="\n")
+
+
+@command(option("notebook", help="the .ipynb; what is made of it is put beside it"))
+def paper(notebook: str) -> None:
+    """Run a notebook of your own and render it as HTML and PDF."""
+    from .report import make_paper
+
+    _end_children_too()
+    print(*make_paper(Path(notebook)), sep="\n")
 
 
 if __name__ == "__main__":

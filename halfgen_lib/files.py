@@ -38,6 +38,12 @@ def folder(variable: str, *default: str) -> Path:
     return Path(named).expanduser().absolute() if named else project_root().joinpath(*default)
 
 
+def environment() -> dict[str, str]:
+    """Return the variables for a child process in another folder: every HALFGEN_* path absolute."""
+    own = (name for name, value in os.environ.items() if name.startswith("HALFGEN_") and value)
+    return os.environ | {name: str(folder(name)) for name in own}
+
+
 def write_atomic(path: Path, content: bytes) -> None:
     """Write a file so that a crash leaves the old one or the new one, whole; OSErrors name it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

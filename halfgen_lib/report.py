@@ -12,19 +12,24 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from importlib.metadata import requires, version
 from pathlib import Path
 
 from . import extra
-from .files import project_root, write_atomic
+from .config import TRAIN_IMAGES, RunConfig
+from .files import environment, project_root, write_atomic
+from .progress import countdown
 from .runs import CURRENT, current_run_id, default_runs_dir
+from .runs.provenance import choose_device
 from .runs.record import results_path
 
 # the core experiment; the longer studies show published results
 NOTEBOOKS = ("01_data_exploration", "02_train", "03_reconstruction_grid", "04_loss_curves")
 TRAINING = "02_train"
+EXAMPLE = Path(__file__).parent / "example"  # what a report of one's own begins with
 FORMATS = {"html": "halfgen-html", "pdf": "halfgen-pdf"}
 
 
@@ -44,8 +49,8 @@ def run_notebook(source: Path, target: Path, arguments: list[str]) -> None:
         command = [sys.executable, "-m", "papermill", str(source), str(unfinished)]
         command += ["--cwd", str(source.parent), "--no-progress-bar", "--log-level", "ERROR"]
         command += ["--stdout-file", "-", *arguments]
-        environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-        result = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
+        own = environment() | {"PYTHONUNBUFFERED": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+        result = subprocess.run(command, env=own, stderr=subprocess.PIPE, text=True)
         if result.returncode:
             sys.stderr.write(result.stderr)
             raise PipelineError(f"{source.name} failed (papermill's exit code {result.returncode})")
@@ -164,8 +169,9 @@ def make_report(
 
     What an earlier call has made and this one would make again is kept; the rest of it is set
     aside, and stays so where a step fails, which is a PipelineError. The ``arguments`` are
-    papermill's, for the training notebook; the others show the run it chose. ``root`` is the
-    checkout, by default this package's; results go to ``build``, by default its ``report/build``.
+    papermill's, for the training notebook; the others show the run it chose. Wrong ones are an
+    error before anything is touched. ``root`` is the checkout, by default this package's; results
+    go to ``build``, by default its ``report/build``.
     """
     root = root or project_root()
     build = build or root / "report" / "build"
@@ -173,20 +179,51 @@ def make_report(
     if not text.is_file():
         raise PipelineError(f"{root} holds no report/report.ipynb: run this in a checkout")
     notebooks = [root / "notebooks" / f"{name}.ipynb" for name in NOTEBOOKS]
-    steps = {path: build / "notebooks" / path.name for path in notebooks} | {text: paper}
-    documents = {kind: build / f"halfgen-report.{kind}" for kind in FORMATS}
-    for target in (*steps.values(), *documents.values()):
+    config = checked(root / "notebooks" / f"{TRAINING}.ipynb", arguments)
+    shown = ["-p", "data", config.data, "-p", "given", config.given]
+    own = {NOTEBOOKS[0]: shown, TRAINING: arguments}
+    jobs = [(path, build / "notebooks" / path.name, own.get(path.stem, [])) for path in notebooks]
+    jobs += [(text, paper, [])]
+    jobs += [(paper, build / f"halfgen-report.{kind}", [kind]) for kind in FORMATS]
+    for _, target, _ in jobs:
         set_aside(target)  # all of it: what follows a step that fails is of an earlier call, too
-    for number, (source, target) in enumerate(steps.items(), 1):
+    bibliography = root / "report" / "references.bib"
+    tell = countdown([1] * len(jobs))
+    for number, (source, target, given) in enumerate(jobs, 1):
         start = time.perf_counter()
-        print(f"[{number}/{len(steps)}] {source.relative_to(root)}", flush=True)
-        given = arguments if source.stem == TRAINING else data_arguments(source, arguments)
-        done = _step(source, target, given, _inputs())
-        print(f"      {done} ({time.perf_counter() - start:.0f} s)", flush=True)
-    bibliography = Path(shutil.copy(root / "report" / "references.bib", build))
-    for kind, target in documents.items():
-        _step(paper, target, [kind], [bibliography])
-    return list(documents.values())
+        print(f"[{number}/{len(jobs)}] {target.name}", flush=True)
+        own_inputs = [Path(shutil.copy(bibliography, build))] if source == paper else _inputs()
+        done = _step(source, target, given, own_inputs)
+        print(f"      {done} ({time.perf_counter() - start:.0f} s); {tell()}", flush=True)
+    return [target for source, target, _ in jobs if source == paper]
+
+
+def checked(source: Path, arguments: list[str]) -> RunConfig:
+    """Return the settings that papermill's arguments give the training notebook; runs nothing.
+
+    Whatever the arguments, a parameter or its value have wrong is a PipelineError or a ValueError.
+    """
+    from papermill.cli import papermill
+
+    from .paper import read_parameters
+
+    with tempfile.TemporaryDirectory() as scratch:
+        prepared = Path(scratch, source.name)
+        silent = ["--prepare-only", "--no-progress-bar", "--log-level", "ERROR"]
+        try:
+            papermill([str(source), str(prepared), *silent, *arguments], standalone_mode=False)
+            cells = json.loads(prepared.read_bytes())["cells"]
+        except Exception as error:  # click's, YAML's and papermill's own have no common base
+            why = " ".join(getattr(error, "message", str(error)).split())
+            raise PipelineError(f"papermill cannot take {' '.join(arguments)}: {why}") from None
+    tags = {"parameters", "injected-parameters"}
+    ran = ["".join(c["source"]) for c in cells if tags & {*c["metadata"].get("tags", ())}]
+    config = read_parameters(RunConfig, {"In": [*ran, "read_parameters("]}).with_variant()
+    choose_device(config.device)
+    if config.train_size > (most := TRAIN_IMAGES[config.data, config.split]):
+        where = f"at most {most} on the {config.data} data with split {config.split!r}"
+        raise PipelineError(f"train_size = {config.train_size}: there are {where}")
+    return config
 
 
 def _step(source: Path, target: Path, arguments: list[str], inputs: list[Path]) -> str:
@@ -202,6 +239,37 @@ def _step(source: Path, target: Path, arguments: list[str], inputs: list[Path]) 
     return "done"
 
 
+def make_paper(notebook: Path) -> list[Path]:
+    """Run a notebook of one's own and render it beside itself; return the HTML and the PDF.
+
+    The executed notebook is kept as ``<name>.executed.ipynb``. A PipelineError says what fails.
+    """
+    notebook = notebook.expanduser().absolute()
+    if not notebook.is_file() or notebook.suffix != ".ipynb":
+        raise PipelineError(f"{notebook} is no notebook: name a file that ends in .ipynb")
+    executed = notebook.with_suffix(".executed.ipynb")
+    documents = {kind: notebook.with_suffix(f".{kind}") for kind in FORMATS}
+    tell = countdown([1] * (1 + len(documents)))
+    run_notebook(notebook, executed, [])
+    print(f"{executed.name} done; {tell()}", flush=True)
+    for kind, target in documents.items():
+        export(executed, kind, target)
+        print(f"{target.name} done; {tell()}", flush=True)
+    return list(documents.values())
+
+
+def new_report(folder: Path) -> list[Path]:
+    """Write a small report and what belongs to it; FileExistsError if a file of it is there."""
+    pairs = [(file, folder / file.name) for file in sorted(EXAMPLE.iterdir())]
+    for _, target in pairs:
+        if target.exists():
+            raise FileExistsError(
+                f"{target} is there already and stays as it is: name a new folder"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    return [Path(shutil.copyfile(*pair)) for pair in pairs]
+
+
 def _inputs() -> list[Path]:
     """Return the files by which a notebook's inputs are known: the chosen run's and the results."""
     runs = default_runs_dir()
@@ -209,14 +277,3 @@ def _inputs() -> list[Path]:
     run = runs / current_run_id(runs) if pointer.exists() else runs
     chosen = [run / name for name in ("config.json", "history.csv", "metrics.json", "status.json")]
     return [pointer, *chosen, *sorted(results_path("any").parent.glob("*.json"))]
-
-
-def data_arguments(source: Path, arguments: list[str]) -> list[str]:
-    """Return those of the training notebook's arguments that the data notebook takes too."""
-    if source.stem != NOTEBOOKS[0]:
-        return []
-    triples = zip(arguments, arguments[1:], arguments[2:], strict=False)
-    flags, names = ("-p", "-r", "--parameters"), ("data", "given")
-    return [
-        word for triple in triples if triple[0] in flags and triple[1] in names for word in triple
-    ]

@@ -1,10 +1,13 @@
 """The base of every group of settings: frozen, strict, nothing unknown."""
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+FEW = 8  # names that a message lists where none is near
 
 
 class Settings(BaseModel):
@@ -29,20 +32,27 @@ class Settings(BaseModel):
 
 
 def did_you_mean(word: str, table: Iterable[Any]) -> str:
-    """Return `; did you mean 'name'?` for the nearest name in the table, or nothing."""
+    """Return `; did you mean 'name'?` for the three nearest names at most, or nothing."""
     names = {str(name).lower(): name for name in table}
-    near = difflib.get_close_matches(str(word).lower(), names, n=1)
-    return f"; did you mean {names[near[0]]!r}?" if near else ""
+    near = [repr(names[n]) for n in difflib.get_close_matches(str(word).lower(), names)]
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def known(name: str, table: Collection[str], what: str) -> str:
-    """Return the name if the table has it, else raise ValueError with the known and the nearest."""
+    """Return the name if the table has it, else raise ValueError with the nearest or the first."""
     if name not in table:
-        hint = did_you_mean(name, table) or "."
-        raise ValueError(f"{what} {name!r} is not known{hint} Known: {', '.join(table)}")
+        some = ", ".join(islice(table, FEW)) + ", ..." * (len(table) > FEW)
+        raise ValueError(f"{what} {name!r} is not known{did_you_mean(name, table) or f': {some}'}")
     return name
 
 
 def complaints(error: ValidationError) -> list[str]:
     """Return what pydantic complains of: a setting, its value and what is wrong with it, each."""
-    return [f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in error.errors()]
+    return [_complaint(e) for e in error.errors()]
+
+
+def _complaint(error: Mapping[str, Any]) -> str:
+    own = error.get("ctx", {}).get("error")
+    if isinstance(own, ValueError):  # said by a validator of ours, which names the setting
+        return str(own)
+    return f"{'.'.join(map(str, error['loc']))} = {error['input']!r}: {error['msg']}"

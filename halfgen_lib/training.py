@@ -17,6 +17,7 @@ from .config import RunConfig
 from .data import Dataset, Images, Splits, batches, load, split
 from .evaluation import structural_similarity
 from .models import build_model
+from .progress import countdown
 from .runs import Run, default_runs_dir
 from .runs.checkpoint import begin, finish, save_epoch, truthful
 from .runs.provenance import choose_device, device_name
@@ -225,7 +226,7 @@ def fit(
     or in use, DataError where the images cannot be had, and ValueError if there is no such device
     or fewer training images than asked for.
     """
-    say = (lambda *_: None) if quiet else partial(print, flush=True)
+    say = (lambda *_, **__: None) if quiet else partial(print, flush=True)
     run = Run((runs_dir or default_runs_dir()) / config.run_id)
     if run.is_finished:
         say(f"{run.run_id} is finished already and is used as it is")
@@ -241,16 +242,16 @@ def fit(
         trainer = Trainer(config, splits, device)
         begin(run, trainer, dataset, say)
         with truthful(run, trainer, say):
+            tell = countdown([1] * (config.epochs - len(trainer.history)))
             while len(trainer.history) < config.epochs:
-                say(_line(trainer.run_epoch(), config.epochs))
+                say(_line(trainer.run_epoch(), config), tell(), sep="; ")
                 save_epoch(run, trainer)
             finish(run, trainer, splits.test)
     return run
 
 
-def _line(row: dict[str, float], epochs: int) -> str:
-    """Return a line of the history in words, with the time that the epochs to come may take."""
+def _line(row: dict[str, float], config: RunConfig) -> str:
+    """Return a line of the history in words, and whose it is: several runs may train at a time."""
     losses = f"train {row['train_loss']:.4f}  validation {row['val_loss']:.4f}"
-    left = row["seconds"] * (epochs - row["epoch"])
-    time = f"{row['seconds']:.1f} s, about {left:.0f} s left"
-    return f"epoch {row['epoch']:>3}/{epochs}  {losses}  lr {row['lr']:.2g}  {time}"
+    numbers = f"epoch {row['epoch']:>3}/{config.epochs}  {losses}  lr {row['lr']:.2g}"
+    return f"{numbers}  {row['seconds']:.1f} s  ({config.variant} seed {config.seed})"

@@ -1,5 +1,8 @@
+import errno
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -184,10 +187,21 @@ def test_two_processes_cannot_train_one_run(tiny_config, sample):
 def test_progress_is_a_line_an_epoch(tiny_config, sample, capsys):
     fit(tiny_config(epochs=2), sample)
     out = capsys.readouterr().out
-    assert [line for line in out.splitlines() if line.startswith("epoch ")][1].startswith(
-        "epoch   2/2  train 0."
+    first, last = (line for line in out.splitlines() if line.startswith("epoch "))
+    assert (
+        first.startswith("epoch   1/2  train 0.") and "(default seed 0); 1 left, about 0:" in first
     )
-    assert "training on" in out and out.count(" s left") == 2
+    assert re.search(r", until \w+ \d\d:\d\d$", first) and last.endswith("; 0 left")
+    assert "training on" in out
+
+
+def test_a_folder_that_has_no_locks_is_not_a_run_in_use(tiny_config, sample, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(RunError, match=r"cannot be locked: No locks available; .*HALFGEN_RUNS"):
+        fit(tiny_config(), sample, quiet=True)
 
 
 def test_the_device_is_checked():
@@ -200,7 +214,7 @@ def test_the_device_is_checked():
 def test_runs_are_found_by_name_and_as_the_current_one(tiny_config, sample):
     with pytest.raises(RunError, match="no run was trained yet"):
         find_run()
-    with pytest.raises(RunError, match="missing, not finished"):
+    with pytest.raises(RunError, match=r"cae-default-seed0-0000000000 is not in .*; train it"):
         find_run("cae-default-seed0-0000000000")
     run = fit(tiny_config(epochs=1), sample, quiet=True)
     choose_run(run)
@@ -210,6 +224,13 @@ def test_runs_are_found_by_name_and_as_the_current_one(tiny_config, sample):
         find_run()
     (run.directory / "status.json").write_text("{")
     with pytest.raises(RunError, match=r"status\.json cannot be read"):
+        find_run()
+    with pytest.raises(RunError, match=f"did you mean '{run.run_id}'"):
+        find_run(run.run_id + "0")
+    shutil.rmtree(run.directory)
+    with pytest.raises(
+        RunError, match=f"{run.run_id} was the last one trained, but is no longer in"
+    ):
         find_run()
 
 

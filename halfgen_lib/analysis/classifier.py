@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from ..data import HALF_WIDTH, Dataset, Images, load, split, to_unit
 from ..evaluation import bootstrap
 from ..files import read_bytes, read_manifest, to_json, write_published
+from ..progress import countdown
 from ..runs.provenance import provenance
 from ..runs.published import networks_dir
 from ..training import train_epoch
@@ -99,11 +100,13 @@ def train_classifier(
         network = Classifier()
         optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
         schedule = OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
-        for _ in range(epochs):
+        tell = countdown([1] * epochs)
+        for epoch in range(1, epochs + 1):
             chosen = torch.randperm(len(train), generator=order).split(BATCH_SIZE)
             batches = ((pixels[few], train.labels[few]) for few in chosen)
             train_epoch(network, batches, network.loss, optimizer, schedule.step)
             history.append(accuracy(network, validation, half=half).double().mean().item())
+            print(f"epoch {epoch}/{epochs}  validation {history[-1]:.4f}; {tell()}", flush=True)
             if history[-1] == max(history):
                 best = deepcopy(network.state_dict())
     network.load_state_dict(best)

@@ -5,6 +5,7 @@ what another set of them reaches is the floor (or the ceiling) of every measure.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from ..data import CLASS_NAMES, Dataset, Images, join, split, stratified_order, to_unit
 from ..evaluation import Interval, bootstrap, first_of_each_class, intervals, ratio, seam_step
+from ..progress import steps
 from ..runs.record import encode, encode_errors
 from . import distances, floor, sampling
 from .classifier import Classifier, left_only, load_classifier
@@ -53,7 +55,8 @@ def generative_analysis(
         "left_only_trained": of_halves.look(left_only(whole)),
     }
     halves = split(dataset, "holdout").test.halves()
-    rows = {n: {"title": getattr(m, "title", n)} | data.row(n, m) for n, m in methods.items()}
+    rows = dict(steps({name: partial(data.row, name, method) for name, method in methods.items()}))
+    rows = {name: {"title": getattr(methods[name], "title", name)} | r for name, r in rows.items()}
     for name in rows.keys() - {COMPARED} if COMPARED in rows else ():
         rows[name] |= data.above(name, COMPARED)
     return {

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from copy import copy
+from functools import partial
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from ..data import Dataset, Images, Splits, join, load, split, stratified_order,
 from ..evaluation import bootstrap
 from ..models.cvae import CVAECompleter
 from ..models.residual_flow import ResidualFlowCompleter
+from ..progress import steps
 from ..runs import Run
 from ..settings import known
 from ..variants import BEYOND, NAMES
@@ -125,13 +127,14 @@ def networks_analysis(
             "parameters": models[name].parameter_count(),
             "test_mse": run.metrics["overall"]["mse"],
         }
+    more = {}
     if groups:
-        values["ensembles"] = ensembles(groups, splits)
+        more["ensembles"] = partial(ensembles, groups, splits)
     if "residual-flow" in models:
-        values["temperature"] = temperature_effect(models["residual-flow"], splits, images)
+        more["temperature"] = partial(temperature_effect, models["residual-flow"], splits, images)
     if "cvae" in models:
-        values["likelihood"] = likelihood(models["cvae"], dataset.test, images)
-    return values
+        more["likelihood"] = partial(likelihood, models["cvae"], dataset.test, images)
+    return values | dict(steps(more))
 
 
 def ensembles(groups: Mapping[str, Sequence[Run]], splits: Splits) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from ..config import RunConfig
 from ..data import Dataset, load, split
 from ..evaluation import bootstrap, first_of_each_class, score_images, summarise
 from ..files import RunError, read_json, write_json
+from ..progress import steps
 from ..runs import Run
 from ..runs.provenance import provenance
 from ..runs.published import published_runs
@@ -64,16 +65,17 @@ def analyse(data: str = "full", **changes: Any) -> list[Path]:
     are of the autoencoder's three.
     """
     dataset, runs = load(data), {}
-    for variant in ("default", "as_published", "flip", "mlp"):
+    facing = ("default", "flip")
+    for variant in (*facing, "as_published", "mlp"):
         own = {k: v for k, v in changes.items() if (variant, k) != ("mlp", "model_settings")}
         runs[variant] = finished_run(RunConfig.of_variant(variant, data=data, **own), dataset)
-    made = {
-        "baselines": baselines_analysis(runs["default"], runs["mlp"], dataset),
-        "erratum": erratum_analysis(runs["as_published"], dataset),
-        "audit": audit_analysis(runs["default"], dataset),
-        "facing": {name: facing_analysis(runs[name], dataset) for name in ("default", "flip")},
+    analyses = {
+        "baselines": lambda: baselines_analysis(runs["default"], runs["mlp"], dataset),
+        "erratum": lambda: erratum_analysis(runs["as_published"], dataset),
+        "audit": lambda: audit_analysis(runs["default"], dataset),
+        "facing": lambda: {name: facing_analysis(runs[name], dataset) for name in facing},
     }
-    return [publish(name, values, dataset) for name, values in made.items()]
+    return [publish(name, values, dataset) for name, values in steps(analyses)]
 
 
 def baselines_analysis(run: Run, fully: Run, dataset: Dataset) -> dict[str, Any]:

@@ -33,7 +33,7 @@ SAMPLE_FOLDER = Path(__file__).parent / "sample"
 SHA256 = {"full": FASHION_MNIST, "sample": json.loads((SAMPLE_FOLDER / "sha256.json").read_bytes())}
 VARIABLE = "HALFGEN_DATA"
 SHARED_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # Debian's package puts them there
-LAYOUTS = ("", "FashionMNIST/raw")  # the files themselves, or torchvision's folders around them
+LAYOUTS = ("", "raw", "FashionMNIST/raw")  # the files, or torchvision's folders around them
 MIRROR = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"  # torchvision's
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 MAX_BYTES = 64 << 20  # read of any file; the largest of the four has 47 MB
@@ -48,7 +48,7 @@ WAYS = f"""Three ways to mend it:
   3. install Debian's package: sudo apt-get install {DEBIAN_PACKAGE}"""
 
 
-class DataError(Exception):
+class DataError(RuntimeError):
     """The images cannot be had; the message says which file is wrong, and how."""
 
 
@@ -69,7 +69,7 @@ def find(name: str, folder: str | os.PathLike[str] | None = None) -> tuple[Path,
     try:
         if not named:
             return _search(project_root() / "data")
-        place = Path(named).expanduser()
+        place = Path(named).expanduser().absolute()
         return place, read_folder(place, SHA256["full"])
     except DataError as error:
         raise DataError(f"{f'{origin}: ' if named else ''}{error}\n{WAYS}") from error
@@ -97,17 +97,31 @@ def _search(project: Path) -> tuple[Path, Files]:
 
 
 def read_folder(folder: Path, sums: Mapping[str, str]) -> Files:
-    """Read the files that ``sums`` names in ``folder``, gzipped or plain, which is preferred."""
-    isfile = os.path.isfile  # unlike Path.is_file, False where one may not look
-    packed = [(name, f"{name}{end}") for end in (".gz", "") for name in sums]
+    """Read the files that ``sums`` names in ``folder``: plain, or else gzipped, or in a layout."""
     places = [folder / layout for layout in LAYOUTS]
-    found = [{n: place / file for n, file in packed if isfile(place / file)} for place in places]
-    paths = max(found, key=len)
-    files = {name: read_verified(path, sums[name]) for name, path in paths.items()}
+    found = [{n: paths for n in sums if (paths := _candidates(place, n))} for place in places]
+    files = {n: _first_good(paths, sums[n]) for n, paths in max(found, key=len).items()}
     if missing := ", ".join(name for name in sums if name not in files):
         what = f"lacks {missing} (.gz or not)" if os.path.isdir(folder) else "is no folder"
         raise MissingError(f"{folder} {what}")
     return files
+
+
+def _candidates(place: Path, name: str) -> list[Path]:
+    paths = (place / f"{name}{end}" for end in ("", ".gz"))
+    return [*filter(os.path.isfile, paths)]  # unlike Path.is_file, False where one may not look
+
+
+def _first_good(paths: list[Path], expected: str) -> bytearray:
+    """Return the first path's content or, where it is damaged, the other's, with a note."""
+    try:
+        return read_verified(paths[0], expected)
+    except DataError as error:
+        if not paths[1:]:
+            raise
+        content = read_verified(paths[1], expected)
+        print(f"data: {error}; {paths[1].name} beside it is whole and is used", flush=True)
+        return content
 
 
 def read_verified(path: Path, expected: str) -> bytearray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Generator, Tensor
 
 from ..data import Side, halves, join
@@ -17,6 +17,7 @@ from ..runs.published import published_runs, shown_run
 from .pictures import FORMATS, Picture, to_pose
 
 TICK_GREY = 150
+NAMED = 4  # the least scale at which names are legible
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,8 @@ class Completion:
     def sheet(self, scale: int = 8) -> Image.Image:
         """Return ``image`` and then each completion, side by side, each pixel a square.
 
-        Its edge is ``scale``, 1 to 64, or else ValueError is raised. Ticks show where halves meet.
+        Its edge is ``scale``, 1 to 64, or else ValueError is raised. Ticks show where halves meet,
+        and from ``NAMED`` on a name stands under each.
         """
         if type(scale) is not int or not 1 <= scale <= 64:  # True is no scale
             raise ValueError(f"scale is {scale!r}, allowed: 1 to 64")
@@ -44,7 +46,18 @@ class Completion:
         seam, half = framed.shape[1] // 2, max(1, scale // 8)
         for place in (slice(margin // 2, margin - 1), slice(1 - margin, -(margin // 2))):
             ticked[:, place, seam - half : seam + half] = TICK_GREY
-        return Image.fromarray(np.concatenate(list(framed), axis=1))
+        sheet = Image.fromarray(np.concatenate(list(framed), axis=1))
+        return self._with_names(sheet, 4 * scale) if scale >= NAMED else sheet
+
+    def _with_names(self, sheet: Image.Image, height: int) -> Image.Image:
+        """Return a sheet with a line beneath that says which is which, ``height`` pixels high."""
+        width = sheet.width / (1 + len(self.completed))
+        named = ImageOps.expand(sheet, (0, 0, 0, height), fill=255)
+        draw, font = ImageDraw.Draw(named), ImageFont.load_default(0.6 * height)
+        several = [f"draw {i}" for i in range(1, len(self.completed) + 1)]
+        for i, name in enumerate(["picture", *(several if several[1:] else ["completed"])]):
+            draw.text(((i + 0.5) * width, sheet.height), name, fill=0, font=font, anchor="ma")
+        return named
 
     def save(self, path: Path | str, scale: int = 8, *, overwrite: bool = False) -> None:
         """Write :meth:`sheet` to a file, whole or not at all; its ending names the format.
@@ -58,9 +71,16 @@ class Completion:
             raise ValueError(f"{path} must end as a picture does: .png or .jpg, for example")
         if path.exists() and not overwrite:
             raise FileExistsError(f"{path} is there already; give another name or remove it first")
+        write_atomic(path, self._encoded(kind, scale))
+
+    def _encoded(self, kind: str, scale: int = 8) -> bytes:
         content = io.BytesIO()
         self.sheet(scale).save(content, format=kind)
-        write_atomic(path, content.getvalue())
+        return content.getvalue()
+
+    def _repr_png_(self) -> bytes:
+        """Show :meth:`sheet` where a notebook's cell ends with a completion."""
+        return self._encoded("PNG")
 
 
 def complete(

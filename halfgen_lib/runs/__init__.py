@@ -29,6 +29,7 @@ from ..config import RunConfig
 from ..files import RunError, finite_float, folder, read_bytes, read_json, reading, write_json
 from ..models import build_model, revision
 from ..models.base import Completer
+from ..settings import did_you_mean
 
 HISTORY_COLUMNS = ("epoch", "train_loss", "val_loss", "lr", "seconds")
 CURRENT = "current"
@@ -131,11 +132,14 @@ class Run:
         with (self.directory / "lock").open("a+") as file:
             try:  # the system frees it when the process dies
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 file.seek(0)
                 then = "wait for it, or end it, and start again"
                 by = f"process {file.read().strip() or '?'}; {then}"
                 raise RunError(f"run {self.run_id} is being trained by {by}") from None
+            except OSError as error:  # some network file systems have no locks
+                why = f"{self.directory} cannot be locked: {error.strerror}"
+                raise RunError(f"{why}; name a folder on a local disk with HALFGEN_RUNS") from None
             file.truncate(0)
             print(os.getpid(), file=file, flush=True)
             for leftover in self.directory.glob(".*.[0-9]*"):  # of a writer that was killed
@@ -146,12 +150,16 @@ class Run:
 def find_run(run_id: str = CURRENT, runs_dir: Path | None = None) -> Run:
     """Return a finished run, or else raise a RunError that says what to do; see `choose_run`."""
     runs_dir = runs_dir or default_runs_dir()
-    run_id = current_run_id(runs_dir) if run_id == CURRENT else run_id
+    asked, run_id = run_id, current_run_id(runs_dir) if run_id == CURRENT else run_id
     if not run_id or Path(run_id).name != run_id:
         raise RunError(f"run_id = {run_id!r} names no folder in {runs_dir}")
     run = Run(runs_dir / run_id)
-    state = run.status["state"] if run.directory.is_dir() else "missing"
-    if state != "finished":
+    if not run.directory.is_dir():
+        gone = "was the last one trained, but is no longer" if asked == CURRENT else "is not"
+        near = did_you_mean(run_id, (path.name for path in runs_dir.glob("*-seed*")))
+        then = "train it (halfgen train, or notebook 02_train), or name one of halfgen list runs"
+        raise RunError(f"run {run_id} {gone} in {runs_dir}{near}; {then}")
+    if (state := run.status["state"]) != "finished":
         then = "nothing is shown from it; run notebook 02_train (it resumes where it stopped)"
         raise RunError(f"run {run_id} is {state}, not finished: {then}")
     return run

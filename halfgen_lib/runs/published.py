@@ -21,6 +21,7 @@ from .card import write_card
 from .checkpoint import npz
 
 MAX_BYTES = 12_000_000  # of all networks together: they are part of every clone
+PACKAGED = Path(__file__).parents[1] / "networks"  # in an install: see pyproject.toml
 DEFAULT = "cae"  # what is shown where nothing was trained
 
 
@@ -30,8 +31,12 @@ def networks_dir() -> Path:
 
 
 def published_runs() -> dict[str, Run]:
-    """Return the published runs by name, not the classifiers; RunError if a manifest is damaged."""
-    folders = [path.parent for path in sorted(networks_dir().glob(f"*/{MANIFEST}"))]
+    """Return the published runs by name, not the classifiers; RunError if a manifest is damaged.
+
+    A plain install brings the autoencoder along; one of its name in the folder takes its place.
+    """
+    places = (PACKAGED, networks_dir())
+    folders = [path.parent for place in places for path in sorted(place.glob(f"*/{MANIFEST}"))]
     return {each.name: Run(each) for each in folders if "config.json" in read_manifest(each)}
 
 

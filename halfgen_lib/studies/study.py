@@ -4,20 +4,19 @@ A run is known by its configuration's hash, and never repeated once it is in the
 finished in ``runs/`` or ``runs/study/``. A study may be stopped at any moment.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from datetime import timedelta
 from itertools import product
 from pathlib import Path
 from typing import Literal
 
 from ..config import SEEDS, TRAIN_IMAGES, RunConfig
+from ..progress import countdown
 from ..runs import Run, RunError, default_runs_dir
 from ..runs.record import Record, add_record, read_results, record_of, results_path
 from ..settings import known
 from ..variants import STUDIES, VARIANTS, members
-from .workers import Outcome, Outcomes, StudyError, study_runs_dir, train_here
+from .workers import Outcomes, StudyError, study_runs_dir, train_here
 
 
 def plan(
@@ -61,15 +60,18 @@ def run_study(
     """
     path = path or study_path(configs[0].data)
     pending = _pending(configs, path, repeat_stale)
-    show, failures = _progress(pending, len(configs)), []
+    tell, failures, first = countdown(map(_work, pending)), [], len(configs) - len(pending) + 1
     with closing(train(pending)) as outcomes:
         try:
-            for config, outcome in outcomes:
+            for done, (config, outcome) in enumerate(outcomes, first):
+                name, end = f"{config.variant} seed {config.seed}", f"failed: {outcome}"
                 if isinstance(outcome, Record):
                     add_record(path, outcome)
+                    end = f"validation {outcome.val_mse:.5f}, {outcome.seconds:.0f} s"
                 else:
-                    failures.append(f"{config.variant} seed {config.seed}: {outcome}")
-                show(config, outcome)
+                    failures.append(f"{name}: {outcome}")
+                line = f"{done}/{len(configs)} done, {tell(_work(config))} | {name}: {end}"
+                print(line, flush=True)
         except KeyboardInterrupt:
             print("\ninterrupted: what was finished is kept; start again to go on from here")
             raise
@@ -114,25 +116,6 @@ def _finished(config: RunConfig) -> Record | None:
             except (RunError, KeyError) as error:
                 print(f"{directory.name} is damaged and is not used: {error}")
     return min(found, key=lambda record: not record.is_current, default=None)
-
-
-def _progress(pending: list[RunConfig], total: int) -> Callable[[RunConfig, Outcome], None]:
-    """Return what prints a line for each run that has ended: where the study stands."""
-    start, left, ended = time.monotonic(), list(pending), 0
-
-    def show(config: RunConfig, outcome: Outcome) -> None:
-        nonlocal ended
-        left.remove(config)
-        ended += _work(config)
-        seconds = (time.monotonic() - start) / ended * sum(map(_work, left))
-        remaining = timedelta(seconds=round(seconds))
-        end = f"failed: {outcome}"
-        if isinstance(outcome, Record):
-            end = f"validation {outcome.val_mse:.5f}, {outcome.seconds:.0f} s"
-        done = f"{total - len(left)}/{total} done, {len(left)} left, about {remaining}"
-        print(f"{done} | {config.variant} seed {config.seed}: {end}", flush=True)
-
-    return show
 
 
 def _work(config: RunConfig) -> int:

@@ -14,15 +14,17 @@ from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import closing
 from functools import lru_cache, partial
+from hashlib import sha256
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..config import RunConfig
+from ..config import SCHEMA_VERSION, RunConfig
 from ..data import load
-from ..models import revision
+from ..models import REVISIONS, revision
 from ..runs import Run, RunError, default_runs_dir
 from ..runs.provenance import command_line
 from ..runs.record import Record, parse_record, record_of
@@ -63,13 +65,41 @@ def train_task(config: str, folder: str | None = None) -> dict[str, Any]:
             if made not in (None, revision(settings.model)):
                 with run.locked():  # it would be used as it is, or go on mixed
                     shutil.rmtree(run.directory)
-            run = fit(settings, _dataset(settings.data), runs_dir=Path(folder), quiet=True)
+            run = fit(settings, _dataset(settings.data), runs_dir=Path(folder))
             return json.loads(record_of(run).model_dump_json())
         except RUN_FAILURES as error:
             return {"failed": f"{type(error).__name__}: {error}"}
 
 
 _dataset = lru_cache(maxsize=1)(load)  # a process reads the images once
+
+
+def declared() -> str:
+    """Return what a worker has to have in common with the study, in a few words."""
+    own = (REVISIONS, SCHEMA_VERSION, RunConfig.model_json_schema())
+    return f"halfgen {version('halfgen')} ({sha256(repr(own).encode()).hexdigest()[:10]})"
+
+
+def _task_for(study: str) -> Callable[[str], dict[str, Any]]:
+    """Return what trains a run on a worker, or answers ``{"unfit": why, "worker": address}``."""
+
+    def task(config: str) -> dict[str, Any]:  # travels by value: a worker may know none of this
+        from distributed import get_worker
+
+        try:
+            from halfgen_lib.data import DataError
+            from halfgen_lib.studies.workers import declared, train_task
+
+            if (own := declared()) == study:
+                return train_task(config)
+            why = f"has {own}, but the study {study}"
+        except ImportError as error:
+            why = f"has not {study}: {error}"
+        except DataError as error:
+            why = f"has no images: {str(error).splitlines()[0]}"
+        return {"unfit": why, "worker": get_worker().address}
+
+    return task
 
 
 def _outcome(answer: dict[str, Any]) -> Outcome:
@@ -129,8 +159,9 @@ def train_on_cluster(configs: list[RunConfig], *, scheduler: str, resource: str 
 
     The ``scheduler`` is an address such as ``tcp://host:8786``; only workers that declare the
     ``resource``, such as ``GPU``, are given runs. A run that the scheduler gives up (after its
-    ``allowed-failures``, 3 dead workers) is sent again, ``RETRIES`` times at most. Raises
-    StudyError if the scheduler does not answer, or is lost.
+    ``allowed-failures``, 3 dead workers) is sent again, ``RETRIES`` times at most. A worker without
+    the images, or with another halfgen, is named and dismissed. Raises StudyError if none is left,
+    and if the scheduler does not answer, or is lost.
     """
     try:
         from distributed import Client, KilledWorker
@@ -147,23 +178,44 @@ def train_on_cluster(configs: list[RunConfig], *, scheduler: str, resource: str 
         print(f"Dask dashboard: {client.dashboard_link}; runs wait for {who}", flush=True)
         wanted = {"resources": {resource: 1}} if resource else {}
         executor = client.get_executor(pure=False, retries=RETRIES, **wanted)
+        submit = partial(executor.submit, _task_for(declared()))
+
+        dismissed = set()
+
+        def dismiss(unfit: str, worker: str) -> None:
+            print(f"worker {worker} {unfit}; it takes no further run", flush=True)
+            dismissed.add(worker)
+            client.retire_workers([worker])
+            workers = client.scheduler_info(n_workers=-1)["workers"].items()
+            able = {w for w, each in workers if not resource or resource in each["resources"]}
+            if able <= dismissed:
+                then = f"on each, install {declared()} and run halfgen data; then start again"
+                raise StudyError(f"no worker is left that can train: {then}")
 
         try:
-            yield from _collect(configs, partial(executor.submit, train_task), KilledWorker)
+            yield from _collect(configs, submit, KilledWorker, dismiss)
         finally:
             executor.shutdown(wait=False)
 
 
 def _collect(
-    configs: list[RunConfig], submit: Callable[[str], futures.Future], died: type[Exception]
+    configs: list[RunConfig],
+    submit: Callable[[str], futures.Future],
+    died: type[Exception],
+    dismiss: Callable[..., None] | None = None,
 ) -> Outcomes:
-    """Yield runs as they end; submit those again whose worker died."""
+    """Yield runs as they end; submit those again whose worker died, or was unfit and dismissed."""
     waiting = {submit(config.model_dump_json()): (config, 0) for config in configs}
     while waiting:
         for future in futures.wait(waiting, return_when=futures.FIRST_COMPLETED).done:
             config, tries = waiting.pop(future)
             try:
-                yield config, _outcome(future.result())
+                answer = future.result()
+                if "unfit" not in answer:
+                    yield config, _outcome(answer)
+                    continue
+                dismiss(**answer)
+                waiting[submit(config.model_dump_json())] = config, tries
             except futures.CancelledError:
                 lost = "the scheduler was lost; what was finished is kept: start again"
                 raise StudyError(lost) from None

@@ -176,6 +176,28 @@ def test_a_folder_of_the_users_is_an_error_and_untouched(
     assert content_of(folder) == before and source.calls == 0
 
 
+@pytest.mark.parametrize("named", [".", "FashionMNIST", "FashionMNIST/raw"])
+def test_any_of_torchvisions_folders_may_be_named(named, tmp_path, monkeypatch):
+    fill(tmp_path / "root/FashionMNIST/raw", "")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HALFGEN_DATA", f"root/{named}")
+    assert download.find("full") == (tmp_path / "root" / named, CONTENT)
+
+
+def test_a_whole_gz_beside_a_broken_raw_file_is_used_with_a_note(tmp_path, capsys):
+    folder = fill(tmp_path / "mine", "")
+    (folder / NAME).write_bytes(WHOLE[:-1])
+    (folder / f"{NAME}.gz").write_bytes(gzip.compress(WHOLE))
+    before = content_of(folder)
+    assert download.find("full", folder) == (folder, CONTENT) and content_of(folder) == before
+    out = capsys.readouterr().out
+    assert f"{folder / NAME}: found" in out and f"{NAME}.gz beside it is whole and is used" in out
+    assert out.count("\n") == 1
+    (folder / f"{NAME}.gz").write_bytes(b"broken, too")
+    with pytest.raises(DataError, match=rf"{NAME}(\.gz)?: found"):
+        download.find("full", folder)
+
+
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_a_bad_file_in_the_project_folder_is_kept_until_it_is_moved_away(project, source, suffix):
     path = fill(project, suffix) / f"{NAME}{suffix}"

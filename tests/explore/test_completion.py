@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -146,6 +148,17 @@ def test_the_sheet_shows_the_picture_and_each_completion(sample):
         with pytest.raises(ValueError, match="allowed: 1 to 64"):
             completion.sheet(scale)
     assert completion.sheet(1).size == (3 * 32, 32)
+
+
+def test_a_large_sheet_says_which_is_which_and_a_notebook_shows_it(sample):
+    for draws in (1, 3):
+        completion = complete(sample.test.images[0], "left", Noise(), draws)
+        sheet = completion.sheet()
+        assert sheet.size == ((1 + draws) * 30 * 8, (30 + 4) * 8)
+        names = np.asarray(sheet)[30 * 8 :]
+        assert all((part < 100).any() for part in np.split(names, 1 + draws, axis=1))
+        with Image.open(io.BytesIO(completion._repr_png_())) as shown:
+            assert shown.format == "PNG" and np.array_equal(np.asarray(shown), np.asarray(sheet))
 
 
 def test_a_file_is_written_whole_and_not_over_another(sample, tmp_path):

@@ -15,6 +15,7 @@ import pytest
 
 from halfgen_lib import report as pipeline
 from halfgen_lib.files import project_root
+from halfgen_lib.paper.parameters import ParameterError
 from halfgen_lib.report import PipelineError
 from halfgen_lib.runs import Run, RunError, find_run
 from notebooks import (
@@ -121,7 +122,6 @@ def test_a_kernel_killed_in_training(report, fault):
 FAILURES = {
     "a time-out": [*LONG, "--execution-timeout", "10"],
     "an unknown kernel": [*LONG, "-k", "nosuch"],
-    "a bad parameter": [*LONG, "-p", "epoch", "3"],
 }
 
 
@@ -132,6 +132,17 @@ def test_a_report_that_fails(name, report, fault):
         with pytest.raises(PipelineError, match=r"02_train\.ipynb failed .*exit code 1.*kept as"):
             pipeline.make_report(FAILURES[name], root=root)
         check_report(root, good, chosen)
+
+
+def test_a_report_of_a_bad_parameter(report, fault):
+    """Nothing is touched: what was made keeps its names."""
+    root, good, _ = report
+    pipeline.make_report(GOOD, root=root)
+    before = contents(root / "report" / "build")
+    with fault(SUBJECT):
+        with pytest.raises(ParameterError, match="unknown parameter 'epoch' = 3"):
+            pipeline.make_report([*LONG, "-p", "epoch", "3"], root=root)
+        assert contents(root / "report" / "build") == before and before.keys() == good.keys()
 
 
 @pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM"])

@@ -107,7 +107,7 @@ def test_a_plan_takes_every_variant_with_one_seed_before_the_next_seed():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--variants", "depht-2"], "did you mean 'depth-2'? Known: default, as_published"),
+        (["--variants", "depht-2"], "did you mean 'depth-2' or 'depth-4'?"),
         (["--factors", "leraning_rate"], "factor 'leraning_rate' is not known; did you mean"),
         (["--seeds", "0"], "seeds is 0, allowed: 1 or more"),
     ],

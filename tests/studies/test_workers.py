@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ pytest.importorskip("distributed")
 
 from distributed import Client
 
-from halfgen_lib.files import read_json
+from halfgen_lib.files import project_root, read_json
 from halfgen_lib.runs.provenance import command_line
 from halfgen_lib.runs.record import read_results
 from halfgen_lib.studies import workers
@@ -63,7 +64,8 @@ class Grid:
         self.address = wait_for(self.read_address, "scheduler")
         self.workers = [self.start_worker(folder / f"worker{i}") for i in range(workers)]
         with Client(self.address) as client:  # runs that wait for a worker lose order
-            client.wait_for_workers(workers, timeout=300)
+            if workers:
+                client.wait_for_workers(workers, timeout=300)
 
     def start_scheduler(self):
         command = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
@@ -76,12 +78,17 @@ class Grid:
         except (OSError, ValueError):
             return None
 
-    def start_worker(self, folder):
+    def start_worker(self, folder, patch=""):
+        """Start a worker whose halfgen is changed by a line of Python."""
         folder.mkdir()
+        (folder / "sitecustomize.py").write_text(patch)
+        path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", ""), str(project_root())])
         command = ["distributed.cli.dask_worker", self.address, "--no-nanny", "--no-dashboard"]
         command += ["--host", "127.0.0.1", "--nthreads", "1", "--resources", "GPU=1"]
         command += ["--local-directory", str(folder)]
-        process = start(folder / "log", *command, TMPDIR=str(folder), HALFGEN_RUNS="/nowhere")
+        process = start(
+            folder / "log", *command, TMPDIR=str(folder), HALFGEN_RUNS="/nowhere", PYTHONPATH=path
+        )
         self.processes.append(process)
         return process
 
@@ -154,6 +161,39 @@ def test_a_process_killed_in_the_middle_of_a_run_costs_nothing_but_time(tiny_con
     out = capsys.readouterr().out
     assert "its worker died; sent again (1 of 3)" in out and "3/3 done, 0 left" in out
     assert not list(study_runs_dir().glob("*/*.safetensors"))  # they are published
+
+
+UNFIT = {
+    "has no images: ": "from halfgen_lib.data import download; download.SAMPLE_FOLDER /= 'none'",
+    "has halfgen .*, but the study halfgen ": (
+        "from halfgen_lib import models; models.REVISIONS['cae'] = 'another'"
+    ),
+    "has not halfgen .*: import of ": (
+        "import sys; sys.modules['halfgen_lib.studies.workers'] = None"
+    ),
+}
+
+
+@pytest.mark.parametrize("grid", [0], indirect=True)
+def test_a_worker_that_cannot_train_is_named_and_the_study_goes_on(grid, tiny_config, capsys):
+    """With the only fit worker gone, it stops and says what to do."""
+    for number, patch in enumerate(UNFIT.values()):
+        grid.workers.append(grid.start_worker(grid.folder / f"unfit{number}", patch))
+    with Client(grid.address) as client:
+        client.wait_for_workers(len(UNFIT), timeout=300)
+    configs = [tiny_config(epochs=1, train_size=50, seed=seed) for seed in range(4)]
+    train = partial(train_on_cluster, scheduler=grid.address, resource="GPU")
+    with pytest.raises(StudyError, match="no worker is left that can train: install"):
+        list(train(configs))
+    out = capsys.readouterr().out
+    for why in UNFIT:
+        assert re.search(rf"worker tcp://\S+ {why}.*; it takes no further run\n", out), why
+    grid.workers.append(grid.start_worker(grid.folder / "unfit", UNFIT["has no images: "]))
+    grid.workers.append(grid.start_worker(grid.folder / "fit"))
+    with Client(grid.address) as client:
+        client.wait_for_workers(2, timeout=300)
+    assert [record.seed for record in run_study(configs, train=train)] == [0, 1, 2, 3]
+    assert "has no images: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("grid", [1], indirect=True)
