@@ -26,3 +26,4 @@ from .images import (
     sample_sheet,
 )
 from .samples import coverage_bars, draw_curves, perception_distortion
+from .watch import Watch
