@@ -43,6 +43,7 @@ from nbformat import NotebookNode
 from traitlets import Bool
 
 from . import TEMPLATES
+from .live import with_live_figures
 from .notebook import Paper, PaperError, read_notebook
 
 # scripts that the fonts of Typst do not cover
@@ -78,6 +79,13 @@ class PaperHTMLExporter(PaperExporter):
     export_from_notebook = "Paper (HTML)"
     output_mimetype = "text/html"
     file_extension = ".html"
+
+    def from_notebook_node(
+        self, nb: NotebookNode, resources: dict | None = None, **kwargs: Any
+    ) -> tuple[str, dict]:
+        """Return the page, its live figures included, and nbconvert's resources."""
+        html, resources = super().from_notebook_node(nb, resources, **kwargs)
+        return with_live_figures(html, nb), resources
 
     def render(self, paper: Paper, scratch: Path, folder: Path) -> str:
         """Return the page of a notebook that lies in `folder`, its outputs' images in `scratch`."""
