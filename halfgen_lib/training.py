@@ -215,12 +215,14 @@ def fit(
     *,
     runs_dir: Path | None = None,
     quiet: bool = False,
+    watch: Callable[[Trainer], None] = lambda trainer: None,
 ) -> Run:
     """Train as ``config`` says, score the test set once, and return the finished run.
 
     A finished run of the same configuration is returned as it is; an unfinished one goes on after
     its last whole epoch. The images are loaded if no ``dataset`` is given; run directories lie in
-    ``runs_dir``, or where ``HALFGEN_RUNS`` says. Unless ``quiet``, each epoch prints a line.
+    ``runs_dir``, or where ``HALFGEN_RUNS`` says. Unless ``quiet``, each epoch prints a line;
+    ``watch`` is called with the trainer after each: :class:`figures.Watch`, say.
 
     Raises TrainingError for a loss that is not finite, RunError for a run directory that is damaged
     or in use, DataError where the images cannot be had, and ValueError if there is no such device
@@ -246,6 +248,7 @@ def fit(
             while len(trainer.history) < config.epochs:
                 say(_line(trainer.run_epoch(), config), tell(), sep="; ")
                 save_epoch(run, trainer)
+                watch(trainer)
             finish(run, trainer, splits.test)
     return run
 

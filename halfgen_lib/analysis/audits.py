@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.stats import spearmanr
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..data import CLASS_NAMES, Dataset, Images, hold_out, to_unit
 from ..evaluation import (
@@ -16,7 +16,7 @@ from ..evaluation import (
     mse_per_image,
     ratio,
 )
-from ..models.base import HALF_SHAPE
+from ..models.affine import affine_probe
 from ..runs import Run
 from ..runs.record import encode, encode_errors
 from .distances import flat_rows, nearest_rms, neighbours
@@ -148,19 +148,6 @@ def facing_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
         "mirrored": class_intervals(of_mirrored, labels) | {"all": bootstrap(of_mirrored)},
         "by_facing": by_facing,
     }
-
-
-@torch.no_grad()
-def affine_probe(model: nn.Module) -> tuple[Tensor, Tensor]:
-    """Return A (392, 392) and b (392,) with logit(model(x)) = A x + b if the model is affine.
-
-    The network is probed, not read: b is its answer to black, and the columns of A are its answers
-    to single white pixels, less b. All in float64, which the model is left in, and evaluation mode.
-    """
-    model, black = model.double().eval(), torch.zeros(1, *HALF_SHAPE, dtype=torch.float64)
-    white = torch.eye(black.numel(), dtype=torch.float64).view(-1, *HALF_SHAPE)
-    bias = torch.logit(model(black)).flatten()
-    return (torch.logit(model(white)).flatten(1) - bias).T, bias
 
 
 @torch.no_grad()

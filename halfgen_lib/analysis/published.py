@@ -50,10 +50,12 @@ def published_benches() -> dict[str, dict[str, Any]]:
 def finished_run(config: RunConfig, dataset: Dataset) -> Run:
     """Return the run of a configuration: the published one, or else trained here, if need be now.
 
-    So that one configuration has one result wherever it is told of.
+    So that one configuration has one result wherever it is told of. A published affine map, which
+    has no image's scores, is not the network that it was.
     """
     for run in published_runs().values():
-        if run.record["identity"] == config.identity() and run.is_current:
+        whole = (run.directory / "scores.npz").is_file()
+        if whole and run.is_current and run.record["identity"] == config.identity():
             return run
     return fit(config, dataset)
 

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from html import escape
@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from ..data import CLASS_NAMES, IMAGE_SIZE, Images, Side, halves, join, to_unit
-from ..evaluation import mse_per_image
+from ..evaluation import first_of_each_class, halves_mse
 from ..models.base import Completer
 from ..runs import Run, RunError, find_run
 from ..runs.published import published_runs
+from ..variants import NAMES
 from .completion import fill
-from .pictures import Picture, to_pose
 
 WHAT_TO_RUN = (
     "There is no trained network yet. Run notebook 02_train (or halfgen train) and then this one"
@@ -29,31 +29,61 @@ WALK = 9  # pictures on the way from one left half to another
 SCALE = 5  # edge of the square that shows a pixel
 AWAITED = "Not drawn yet"
 UNKNOWN = np.array([0.72, 0.78, 0.86])  # no grey: nobody takes it for a part of the picture
-OVER, UNDER = np.array([0.84, 0.37, 0.0]), np.array([0.0, 0.45, 0.70])  # of Okabe and Ito's palette
+STRIP = 20  # test images to pick from
+ORDERS = ("in order", "at random", "best", "median", "worst")
 
-Which = tuple[int, int]  # a test image: its class, and its number there, from 0
+Made = tuple[str, str, Tensor | None]  # whose, what more there is to say, (1, 1, 28, 28) or awaited
+
+
+def called(name: str, run: Run) -> str:
+    """Return what readers call a run's network; one of one's own has its run's id besides."""
+    title = NAMES.get(run.config.variant, name)
+    return f"{title}, {name}" if name == run.config.run_id else title
 
 
 class Explorer:
-    """Test images, a tensor of each class, and runs by the names of their networks, maybe none.
+    """Test images, and runs by the names of their networks, maybe none.
 
-    What is shown comes as pages of HTML, each in place of the one before: what is quick comes
-    first, with the places of draws. ``model`` returns a network by its name, loaded at its first
-    use; if that fails, it and all that takes a name raise RunError.
+    What is quick comes first, with the places of what is not. ``model`` returns a network by its
+    name, loaded at its first use; if that fails, it and all that takes a name raise RunError.
     """
 
     def __init__(self, test: Images, runs: Mapping[str, Run]):
-        self.runs = runs
+        self.runs, self.test = runs, test
         self.model = cache(lambda name: runs[name].model())
-        self.images = [test.images[test.labels == label] for label in range(len(CLASS_NAMES))]
 
-    def image(self, which: Which) -> Tensor:
-        """Return a test image (1, 1, 28, 28) in [0, 1]."""
-        return to_unit(self.images[which[0]][which[1]])[None]
+    def title(self, position: int) -> str:
+        """Return what a test image is called: its class, its number in the test file."""
+        return f"{CLASS_NAMES[self.test.labels[position]]}, test image {position}"
 
     def draws(self, model: str) -> bool:
         """Tell whether a model draws samples."""
         return hasattr(self.model(model), "sample")
+
+    def strip(self, order: str, label: int | None, model: str, given: Side) -> Tensor:
+        """Return the positions of up to 20 test images, of one class or all, in one of ``ORDERS``.
+
+        Those of all classes in order are two of each; best, median and worst go by the error.
+        """
+        labels, count = self.test.labels, len(self.test)
+        if label is None and order == "in order":
+            return torch.from_numpy(first_of_each_class(labels.numpy(), 2).flatten())
+        own = torch.arange(count) if label is None else (labels == label).nonzero()[:, 0]
+        if order == "at random":
+            return own[torch.randperm(len(own))[:STRIP]]
+        if order != "in order":
+            own = own[torch.from_numpy(self._errors_of(own, model, given)).argsort()]
+        if order == "median":
+            own = own[(torch.arange(len(own)) - len(own) // 2).abs().argsort(stable=True)]
+        return (own.flip(0) if order == "worst" else own)[:STRIP]
+
+    def _errors_of(self, own: Tensor, model: str, given: Side) -> np.ndarray:
+        """Return a network's errors of the test images ``own``, as the run has them or computed."""
+        run = self.runs[model]
+        with suppress(RunError):  # a published map comes without them
+            if run.config.given == given and len(scores := run.scores["mse"]) == len(self.test):
+                return scores[own.numpy()]
+        return halves_mse(self.model(model).predict, self.test.select(own), given)
 
     def walkers(self) -> list[str]:
         """Return the models that put a code between an encoder and a decoder."""
@@ -64,65 +94,49 @@ class Explorer:
                     found.append(name)
         return found
 
-    def complete_image(
-        self, which: Which, given: Side, model: str, mirrored: bool, **draws: int
-    ) -> Iterator[str]:
-        """Complete a test image, mirrored or not, with its errors, and draws by their ``seed``."""
-        image, name = self.image(which), f"a {CLASS_NAMES[which[0]]}"
-        plain, turned = self._errors(image, given, model)
-        words = [
-            f"MSE of the unknown half: {plain:.4f} as the image is, {turned:.4f} mirrored."
-            f" Shown is the image {'mirrored' if mirrored else 'as it is'}."
+    def completions(
+        self, image: Tensor, given: Side, models: Sequence[str], draws: int = 0, seed: int = 0
+    ) -> Iterator[list[Made]]:
+        """Yield completions of an image (1, 1, 28, 28): those of models that draw come later.
+
+        With ``draws`` a single one that draws draws so many besides, by the ``seed``.
+        """
+        made: list[Made] = [(called(name, self.runs[name]), "", None) for name in models]
+        draws *= len(models) == 1 and self.draws(models[0])
+        made += [(f"draw {i}", "", None) for i in range(1, draws + 1)]
+        for slow in (False, True):
+            for i, name in enumerate(models):
+                if self.draws(name) == slow:
+                    words = f"mean of {self.model(name).mean_of} draws" if slow else ""
+                    made[i] = made[i][0], words, fill(image, given, self.model(name))
+            if not slow or any(map(self.draws, models)):
+                yield list(made)
+        if draws:
+            images, generator = image.expand(draws, -1, -1, -1), torch.Generator().manual_seed(seed)
+            drawn = fill(images, given, self.model(models[0]), generator).split(1)
+            titles = (title for title, *_ in made[1:])
+            yield made[:1] + [(title, "", each) for title, each in zip(titles, drawn, strict=True)]
+
+    def expect_less(self, models: Iterable[str], given: Side) -> list[str]:
+        """Return a sentence for each network that was trained on other halves than the given."""
+        sides = {name: self.runs[name].config.given for name in models}
+        return [
+            f"{called(name, self.runs[name])} was trained on {side} halves alone: expect less."
+            for name, side in sides.items()
+            if side != given
         ]
-        if given != (side := self.runs[model].config.given):
-            words.append(f"{model} was trained on {side} halves alone: expect less of it.")
-        if mirrored:
-            image, name = image.flip(-1), f"a mirrored {CLASS_NAMES[which[0]]}"
-        return (page(each, words) for each in self._rows(image, given, model, name, True, **draws))
 
-    def complete_picture(
-        self, picture: Picture, given: Side, model: str, **draws: int
-    ) -> Iterator[str]:
-        """Complete any picture, as above; raises PictureError if it cannot be used."""
-        image, notes = to_pose(picture, given)
-        words = [f"{note[0].upper()}{note[1:]}." for note in notes]
-        rows = self._rows(image, given, model, "your picture", False, **draws)
-        return (page(each, words) for each in rows)
-
-    def _rows(
-        self, image: Tensor, given: Side, model: str, name: str, truth: bool, draws: int, seed: int
-    ) -> Iterator[list[Iterable[str]]]:
-        """Yield rows of tiles: an image completed, with errors if it is the truth, and draws."""
-
-        def show(completed: Tensor, title: str) -> str:
-            if truth:
-                title += f", MSE {2 * mse_loss(completed, image):.4f}"  # of the unknown half
-            return tile(title, completed[0, 0].numpy(), f"Made by {model}: {title}, of {name}")
-
-        completed = fill(image, given, self.model(model))
-        row = [given_tile(image, given, "given", name), show(completed, "completed")]
-        if truth:
-            row.append(tile("truth", image[0, 0].numpy(), f"The truth: {name}"))
-            row.append(error_tile(completed, image))
-        if not self.draws(model):
-            yield [row]
-            return
-        titles = [f"draw {i}" for i in range(1, draws + 1)]
-        place = np.broadcast_to(UNKNOWN, (IMAGE_SIZE, IMAGE_SIZE, 3))
-        yield [row, [tile(title, place, AWAITED) for title in titles]]
-        images, generator = image.expand(draws, -1, -1, -1), torch.Generator().manual_seed(seed)
-        drawn = fill(images, given, self.model(model), generator).split(1)
-        yield [row, map(show, drawn, titles)]
-
-    def walk(self, first: Which, second: Which, model: str, percent: int) -> Iterator[str]:
-        """Walk between two left halves' codes; the large picture is ``percent`` of the way."""
-        side = self.runs[model].config.given
-        images = [self.image(which) for which in (first, second)]
-        names = [CLASS_NAMES[label] for label, _ in (first, second)]
-        start, end = (given_tile(i, side, n, f"a {n}") for i, n in zip(images, names, strict=True))
+    def walk(self, first: int, second: int, model: str, percent: int) -> Iterator[str]:
+        """Walk between two test images' codes; the large picture is ``percent`` of the way."""
+        side, few = self.runs[model].config.given, [first, second]
+        images = to_unit(self.test.images[few])
+        start, end = (
+            given_tile(image[None], side, "given", self.title(position))
+            for image, position in zip(images, few, strict=True)
+        )
         places = torch.cat((torch.tensor([percent / 100]), torch.linspace(0, 1, WALK)))
         titles = [f"generated at {percent}%", *(f"{place:.0%}" for place in places[1:].tolist())]
-        walked = walk(self.model(model), halves(torch.cat(images), side)[0], places)[:, 0]
+        walked = walk(self.model(model), halves(images, side)[0], places)[:, 0]
         here, *strip = (
             tile(title, half.numpy(), f"The half generated on the way: {title}")
             for title, half in zip(titles, walked, strict=True)
@@ -131,20 +145,6 @@ class Explorer:
         words = "Half-way, the walk differs from a cross-fade of its ends by an MSE of"
         words += f" {mse_loss(middle, ends.mean(0)):.4f}; the ends differ by {mse_loss(*ends):.4f}."
         yield page([[start, here, end], strip], [words])
-
-    def mirroring(self, count: int, given: Side) -> list[tuple[str, float, float]]:
-        """Return each class's name, and the first model's MSE as the images are and mirrored."""
-        return [
-            (name, *self._errors(to_unit(images[:count]), given, model))
-            for model in list(self.runs)[:1]
-            for name, images in zip(CLASS_NAMES, self.images, strict=True)
-        ]
-
-    def _errors(self, images: Tensor, given: Side, model: str) -> list[float]:
-        """Return the mean squared error of the unknown halves, as they are and mirrored."""
-        both = torch.cat((images, images.flip(-1)))
-        errors = mse_per_image(fill(both, given, self.model(model)), both)
-        return (2 * errors.view(2, -1).mean(1)).tolist()  # the known halves have none
 
 
 @torch.inference_mode()
@@ -188,20 +188,20 @@ def tile(title: str, pixels: np.ndarray, alt: str) -> str:
     )
 
 
+def tiles(image: Tensor, made: Iterable[Made], given: Side, subject: str) -> list[str]:
+    """Show what is given of an image, and its completions, or where they will stand."""
+    place = np.broadcast_to(UNKNOWN, (IMAGE_SIZE, IMAGE_SIZE, 3))
+    return [given_tile(image, given, "given", subject)] + [
+        tile(name, place, AWAITED)
+        if half is None
+        else tile(name, half[0, 0].numpy(), f"Made by {name}, of {subject}")
+        for name, _, half in made
+    ]
+
+
 def given_tile(image: Tensor, given: Side, title: str, subject: str) -> str:
     """Show an image (1, 1, 28, 28) whose unknown half is covered with a colour."""
     left, right = halves(image[0, 0], given)
     pixels = join(left, torch.full_like(right, torch.nan), given)[..., None].numpy()
     colours = np.where(np.isnan(pixels), UNKNOWN, pixels)
     return tile(title, colours, f"The {given} half of {subject}; the other half is covered")
-
-
-def error_tile(completed: Tensor, truth: Tensor) -> str:
-    """Show how much too bright (orange) or too dark (blue) each pixel is; 0.5 is full colour."""
-    error = (completed - truth)[0, 0].numpy()
-    strength = np.clip(np.abs(error) * 2, 0, 1)[..., None]
-    colours = 1 - strength * (1 - np.where(error[..., None] > 0, OVER, UNDER))
-    lean = "too bright" if error.mean() > 0 else "too dark"
-    row, column = np.unravel_index(np.abs(error).argmax(), error.shape)
-    alt = f"worst in row {row + 1} of {IMAGE_SIZE}, column {column + 1}"
-    return tile("error", colours, f"Map of the error: on the whole {lean}, {alt}")

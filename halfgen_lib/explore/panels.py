@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from .. import extra
-from ..data import CLASS_NAMES, HALF_WIDTH, IMAGE_SIZE, Side
+from ..data import CLASS_NAMES, IMAGE_SIZE, Side, to_unit
 from ..runs import RunError
-from ..variants import NAMES
-from .explorer import WHAT_TO_RUN, Explorer, Which, page
-from .pictures import PictureError
+from .explorer import ORDERS, STRIP, WHAT_TO_RUN, Explorer, called, page, tiles
+from .pictures import PictureError, to_pose
+from .try_it import TryIt
 
 with extra("explore"):
     import anywidget
@@ -29,7 +31,7 @@ ROW = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "4px 20px"}
 SNUG = {"width": "max-content"}
 
 Controls = dict[str, widgets.Widget]
-Look = Callable[..., Iterator[str]]
+Look = Callable[..., Iterator[Any]]
 
 
 class Slider(anywidget.AnyWidget, widgets.IntSlider):
@@ -55,42 +57,12 @@ class Keys(anywidget.AnyWidget):
     _esm = HERE / "keys.js"
 
 
-class Drawing(anywidget.AnyWidget):
-    """A left half to draw on, as bytes: ``value``, and what it goes back to, ``start``."""
-
-    _esm = HERE / "drawing.js"
-    value = traitlets.Bytes().tag(sync=True, from_json=lambda sent, _: bytes(sent))
-    start = traitlets.Bytes().tag(sync=True)
-    rows = traitlets.Int(IMAGE_SIZE).tag(sync=True)
-    columns = traitlets.Int(HALF_WIDTH).tag(sync=True)
-
-
-class ImageChoice(widgets.HBox):
-    """A choice of a class and of a test image, as many as the class has: see ``explorer.Which``."""
-
-    value = traitlets.Tuple()
-
-    def __init__(self, explorer: Explorer, end: str = "", start: int = 0):
-        classes = [(name, label) for label, name in enumerate(CLASS_NAMES)]
-        label = _dropdown(f"{end} class".strip(), classes, value=start)
-        number = Slider(0, 0, 0, description=f"{end} image".strip())
-
-        def follow(_: object = None) -> None:
-            number.max = len(explorer.images[label.value]) - 1
-            self.value = label.value, number.value
-
-        super().__init__([label, number], layout=ROW)
-        follow()
-        for control in self.children:
-            control.observe(follow, "value")
-
-
-class Panel(widgets.HBox):
+class Panel(widgets.VBox):
     """Controls over a picture that follows them at once.
 
-    ``look`` takes each control's value by its name and returns pages of HTML, each in place of the
-    one before. The keyboard reaches the controls in their order; a drawing stands left of all
-    others. Where there is no ``model`` to choose, ``missing`` is said instead of all.
+    ``look`` takes each control's value by its name and returns what is to be shown, each in place
+    of the one before. The keyboard reaches the controls in their order. Where there is no ``model``
+    to choose, ``missing`` is said instead of all.
     """
 
     def __init__(
@@ -101,35 +73,41 @@ class Panel(widgets.HBox):
             super().__init__([self.picture])
             return
         self._explorer, self._look, self._controls = explorer, look, controls
-        drawings = [control for control in controls.values() if isinstance(control, Drawing)]
-        others = [control for control in controls.values() if control not in drawings]
-        row = widgets.HBox(others, layout=ROW | {"margin": "0 0 10px 0"})
-        super().__init__([*drawings, widgets.VBox([row, self.picture, Keys()])])
+        super().__init__(self._parts(list(controls.values())))
         self.add_class("halfgen-panel")
-        *_, self.picture.value = self._pages()
+        for shown in self._pages():
+            self._show(shown)
         for control in controls.values():
             control.observe(self._update, "value")
+
+    def _parts(self, controls: list[widgets.Widget]) -> list[widgets.Widget]:
+        row = widgets.HBox(controls, layout=ROW | {"margin": "0 0 10px 0"})
+        return [row, self.picture, Keys()]
+
+    def _show(self, shown: Any) -> None:
+        self.picture.value = shown
 
     def _update(self, _: object) -> None:
         """Show what the controls choose; what takes long follows once no other change waits."""
         pages = self._wanted = self._pages()
-        self.picture.value = next(pages)
+        self._show(next(pages))
         try:
             asyncio.get_running_loop().call_soon(self._finish, pages)
         except RuntimeError:  # a script: there is nothing to wait for
             self._finish(pages)
 
-    def _finish(self, pages: Iterator[str]) -> None:
+    def _finish(self, pages: Iterator[Any]) -> None:
         if pages is self._wanted:
-            for html in pages:
-                self.picture.value = html
+            for shown in pages:
+                self._show(shown)
 
-    def _pages(self) -> Iterator[str]:
-        """Yield what the controls choose as HTML, or why it cannot be shown."""
+    def _pages(self) -> Iterator[Any]:
+        """Yield what the controls choose, or as HTML why it cannot be shown."""
         chosen = {name: control.value for name, control in self._controls.items()}
         try:
-            for name in {"draws", "seed"} & chosen.keys():
-                self._controls[name].disabled = not self._explorer.draws(chosen["model"])
+            drawn = self._explorer.draws(chosen["model"]) and not chosen.get("compare")
+            for name in {"draws", "seed"} & chosen.keys():  # shown where they do something
+                self._controls[name].layout.display = "" if drawn else "none"
             yield from self._look(**chosen)
         except (PictureError, RunError) as error:  # any other one is a defect
             yield _message(str(error))
@@ -138,52 +116,101 @@ class Panel(widgets.HBox):
         return {**super()._repr_mimebundle_(**options), "text/html": self.picture.value}
 
 
-def image_panel(explorer: Explorer, given: Side = "left") -> Panel:
-    """Return the panel of one test image: class, image, model, known side, mirror, draws."""
-    mirror = widgets.Checkbox(description="mirror the image", indent=False, layout=SNUG)
-    side = _dropdown("known side", get_args(Side), value=given)
-    controls = {"which": ImageChoice(explorer)} | _completion(explorer, given=side, mirrored=mirror)
-    return Panel(explorer, explorer.complete_image, controls)
+class TryPanel(Panel):
+    """A test image to pick or a half to draw, and what one network makes of it, or every one."""
+
+    def __init__(self, explorer: Explorer, given: Side = "left"):
+        self.hands, self._notes = TryIt(), list[str]()  # what was done to a picture
+        self._given = _dropdown("known side", get_args(Side), value=given)
+        classes = [("all classes", None), *zip(CLASS_NAMES, range(len(CLASS_NAMES)), strict=True)]
+        self._class = _dropdown("class", classes)
+        self._number = _number("test image", explorer)
+        self._file = widgets.FileUpload(description="a picture of yours", accept="image/*")
+        self._file.layout = SNUG
+        self._order = {name: Counter(description=name, layout=SNUG) for name in ORDERS}
+        compare = widgets.Checkbox(description="compare all networks", indent=False, layout=SNUG)
+        compare.layout.display = "" if len(explorer.runs) > 1 else "none"
+        controls = _completion(explorer, compare=compare)
+        if explorer.runs:
+            self._explorer, self._model = explorer, controls["model"]
+            self._pick(explorer.strip(ORDERS[0], None, self._model.value, given))
+        super().__init__(explorer, self._complete, {"asked": self.hands} | controls)
+        for control in (self._class, self._given, *self._order.values()):
+            control.observe(self._choose, "value")
+        self._number.observe(self._count_from, "value")
+        self._file.observe(self._draw_on, "value")
+
+    def _parts(self, controls: list[widgets.Widget]) -> list[widgets.Widget]:
+        images = [self._class, *self._order.values(), self._number, self._file, self._given]
+        rows = (widgets.HBox(row, layout=ROW) for row in (images, controls[1:]))
+        return [*rows, self.hands, self.picture, Keys()]
+
+    def _choose(self, change: Any) -> None:
+        order = change.owner.description if change.owner in self._order.values() else ORDERS[0]
+        chosen = self._class.value, self._model.value, self._given.value
+        try:
+            self._pick(self._explorer.strip(order, *chosen))
+        except RunError as error:
+            self._show(_message(str(error)))
+
+    def _count_from(self, change: Any) -> None:
+        self._pick(torch.arange(len(self._explorer.test))[change.new :][:STRIP])
+
+    def _pick(self, positions: Tensor) -> None:
+        """Let the reader pick one of the test images at ``positions``; the first is shown."""
+        pixels, few = self._explorer.test.images, positions.tolist()
+        titles, content = map(self._explorer.title, few), pixels[positions].numpy().tobytes()
+        picked = {"titles": [*titles], "pixels": content, "given": self._given.value}
+        self.hands.images, self._notes = picked, []
+        if not self.hands.value.get("image"):  # no page has asked yet
+            image = to_unit(pixels[positions[:1]]).numpy()
+            self.hands.value = self.hands.value | {"image": image.tobytes()}
+
+    def _draw_on(self, change: Any) -> None:
+        """Put a picture of the reader's own on the drawing, as far as it is known there."""
+        content = io.BytesIO(change.new[0]["content"])
+        content.name = change.new[0]["name"]
+        try:
+            image, notes = to_pose(content)
+        except PictureError as error:
+            self._show(_message(str(error)))
+            return
+        self._notes = [f"{note[0].upper()}{note[1:]}." for note in notes]
+        self.hands.send({}, [image.mul(255).round().byte().numpy().tobytes()])
+
+    def _complete(
+        self, asked: Mapping[str, Any], model: str, compare: bool, **draws: int
+    ) -> Iterator[Any]:
+        pixels = np.frombuffer(asked["image"], np.float32).reshape(1, 1, IMAGE_SIZE, IMAGE_SIZE)
+        given, models = self._given.value, list(self._explorer.runs) if compare else [model]
+        image, draws = torch.tensor(pixels), draws if not compare else {}
+        notes = self._notes + self._explorer.expect_less(models, given)
+        for made in self._explorer.completions(image, given, models, **draws):
+            panels = [
+                {"name": name, "words": words, "image": b"" if i is None else i.numpy().tobytes()}
+                for name, words, i in made
+            ]
+            still = page([tiles(image, made, given, "a test image")], notes)
+            yield {"serial": asked["serial"], "panels": panels, "notes": notes}, still
+
+    def _show(self, shown: Any) -> None:
+        if is_wrong := isinstance(shown, str):
+            shown = {"panels": [], "notes": []}, shown
+        results, self.picture.value = shown  # HTML is shown here only if there is no other
+        self.picture.layout.display = "" if is_wrong else "none"
+        self.hands.results = {"serial": self.hands.value["serial"]} | results
 
 
 def walk_panel(explorer: Explorer) -> Panel:
     """Return the panel of the walk between two left halves: both images, the place on the way."""
     controls = {
-        "first": ImageChoice(explorer, "from", 7),
-        "second": ImageChoice(explorer, "to", 9),
+        "first": _number("from test image", explorer),
+        "second": _number("to test image", explorer, 1),
         "model": _models(explorer, explorer.walkers()),
         "percent": Slider(50, 0, 100, description="place (%)"),
     }
     missing = "No trained network has an encoder and a decoder: train a cae, or publish one."
     return Panel(explorer, explorer.walk, controls, missing if explorer.runs else WHAT_TO_RUN)
-
-
-def upload_panel(explorer: Explorer) -> Panel:
-    """Return the panel that completes a picture of the reader's own."""
-
-    def look(files: Sequence[Mapping[str, Any]], **chosen: Any) -> Iterator[str]:
-        if not files:
-            yield page([], ["Choose a picture: one object on a plain ground, of any size."])
-            return
-        picture = io.BytesIO(files[0]["content"])
-        picture.name = files[0]["name"]
-        yield from explorer.complete_picture(picture, **chosen)
-
-    file = widgets.FileUpload(description="choose a picture", accept="image/*", layout=SNUG)
-    side = _dropdown("known side", get_args(Side))
-    return Panel(explorer, look, {"files": file} | _completion(explorer, given=side))
-
-
-def drawing_panel(explorer: Explorer, start: Which = (0, 0)) -> Panel:
-    """Return the panel that completes a left half drawn by hand, from that of a test image on."""
-    left = explorer.image(start)[0, 0, :, :HALF_WIDTH].mul(255).round().byte().numpy()
-
-    def look(drawn: bytes, **chosen: Any) -> Iterator[str]:
-        pixels = np.frombuffer(drawn, dtype=np.uint8).reshape(left.shape)
-        return explorer.complete_picture(pixels, "left", **chosen)
-
-    drawing = Drawing(value=left.tobytes(), start=left.tobytes())
-    return Panel(explorer, look, {"drawn": drawing} | _completion(explorer))
 
 
 def _completion(explorer: Explorer, **choices: widgets.Widget) -> Controls:
@@ -195,9 +222,13 @@ def _completion(explorer: Explorer, **choices: widgets.Widget) -> Controls:
 
 def _models(explorer: Explorer, names: Sequence[str]) -> widgets.Dropdown:
     """Return the choice of a network by its name for readers; a run of one's own has its id."""
-    runs = {name: explorer.runs[name].config for name in names}
-    titles = {n: NAMES.get(c.variant, n) + f", {n}" * (n == c.run_id) for n, c in runs.items()}
-    return _dropdown("model", [(title, name) for name, title in titles.items()])
+    return _dropdown("network", [(called(name, explorer.runs[name]), name) for name in names])
+
+
+def _number(description: str, explorer: Explorer, value: int = 0) -> widgets.BoundedIntText:
+    look = {"style": {"description_width": "max-content"}, "layout": {"width": "12em"}}
+    last = len(explorer.test) - 1
+    return widgets.BoundedIntText(value, min=0, max=last, description=description, **look)
 
 
 def _dropdown(description: str, options: Sequence[Any], **value: Any) -> widgets.Dropdown:

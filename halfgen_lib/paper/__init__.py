@@ -11,6 +11,7 @@ from .. import on_first_use
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGES = "application/vnd.halfgen.pages+html"  # a gallery's, beside the figure that stands for it
+LIVE = "application/vnd.halfgen.live+json"  # what a page's script brings a figure to life with
 # how an SVG starts whose ink and ground are the page's
 PAGE_INK = '<svg fill="currentColor" stroke-linejoin="round" stroke-linecap="butt" '
 

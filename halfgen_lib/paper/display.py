@@ -20,7 +20,7 @@ from IPython.display import display
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from . import PAGE_INK, PAGES, TEMPLATES
+from . import LIVE, PAGE_INK, PAGES, TEMPLATES
 
 Rows = Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]]
 Header = Sequence[str] | None
@@ -56,17 +56,24 @@ def figure_svg(figure: Figure, name: str = "halfgen") -> str:
 
 
 def show_figure(
-    figure: Figure, label: str, caption: str, alt: str = "", pages: Pages | None = None
+    figure: Figure,
+    label: str,
+    caption: str,
+    alt: str = "",
+    pages: Pages | None = None,
+    live: Mapping[str, Any] | None = None,
 ) -> None:
     """Display a figure with its caption beneath, and close it; papers take its vector form.
 
     `alt` describes it for readers who cannot see it; without one the caption does. Pages, their
     pictures (H, W) in [0, 1], take its place in the HTML paper: to leaf through, under its caption.
+    So does `live` where scripts run: a component of this package, and its data (`live.py`).
     """
     # JupyterLab shows no SVG of a notebook that somebody else has run, before it is trusted
     data = {"image/svg+xml": figure_svg(figure, label), "image/png": _png(figure.savefig, dpi=120)}
     if pages:
         data[PAGES] = "".join(_page(title, strips) for title, strips in pages.items())
+    data |= {LIVE: dict(live)} if live else {}
     data["text/plain"] = alt or caption
     _show(data, label=label, caption=caption, alt=alt)
     _show_caption(caption)

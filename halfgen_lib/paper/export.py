@@ -50,6 +50,7 @@ from traitlets import Bool
 from . import TEMPLATES
 from .drawings import with_drawings
 from .formulas import mend_formulas
+from .live import with_live_figures
 from .markdown import inline_markdown, markdown, parse
 from .notebook import Paper, PaperError
 from .numbering import number
@@ -115,6 +116,13 @@ class PaperHTMLExporter(PaperExporter):
     export_from_notebook = "Paper (HTML)"
     output_mimetype = "text/html"
     file_extension = ".html"
+
+    def from_notebook_node(
+        self, nb: NotebookNode, resources: dict | None = None, **kwargs: Any
+    ) -> tuple[str, dict]:
+        """Return the page, its live figures included, and nbconvert's resources."""
+        html, resources = super().from_notebook_node(nb, resources, **kwargs)
+        return with_live_figures(html, nb), resources
 
     def render(self, soup: BeautifulSoup, paper: Paper, scratch: Path) -> str:
         """Return the page of a document whose files are in `scratch`."""

@@ -28,6 +28,7 @@ from safetensors.torch import load
 from ..config import RunConfig
 from ..files import RunError, finite_float, folder, read_bytes, read_json, reading, write_json
 from ..models import build_model, revision
+from ..models.affine import CODE, AffineMap
 from ..models.base import Completer
 from ..settings import did_you_mean
 
@@ -116,11 +117,17 @@ class Run:
         return self.best_epoch if self.config.keep == "best" else len(self.history["epoch"])
 
     def model(self, weights: str = "model") -> Completer:
-        """Return the network with the kept weights (``model``) or the last epoch's (``last``)."""
+        """Return the network with the kept weights (``model``) or the last epoch's (``last``).
+
+        Of a published network without nonlinearities it is the affine map that it comes to.
+        """
         path = self.directory / f"{weights}.safetensors"
-        model = build_model(self.config.model, self.config.model_settings)
+        model: Completer = build_model(self.config.model, self.config.model_settings)
         with reading(path):
-            model.load_state_dict(load(read_bytes(path)))
+            state = load(read_bytes(path))
+            if (code := state.get(CODE)) is not None and len(state) == 3:
+                model = AffineMap(len(code))
+            model.load_state_dict(state)
         return model.eval()
 
     @contextmanager

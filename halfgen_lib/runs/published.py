@@ -4,7 +4,9 @@
                                README.md, the model's card, says what it is
 
 The weights are stored in half precision (IEEE 754 binary16), which halves what a clone fetches, and
-computed with in float32. The scores are theirs, so that they show what the rounding does.
+computed with in float32. The scores are theirs, so that they show what the rounding does. A network
+without nonlinearities is stored as the affine map that it comes to, a fifteenth of it, and without
+each image's scores, which would be larger.
 """
 
 import re
@@ -16,6 +18,7 @@ from torch import Tensor
 from ..data import Dataset, load
 from ..evaluation import score_images, summarise
 from ..files import MANIFEST, folder, read_bytes, read_manifest, to_json, write_published
+from ..models.affine import AffineMap
 from . import CURRENT, Run, RunError, default_runs_dir, find_run
 from .card import write_card
 from .checkpoint import npz
@@ -85,16 +88,18 @@ def _contents(run: Run, dataset: Dataset) -> dict[str, bytes]:
     """Return a finished run's files by name: its weights in half precision, their scores."""
     if dataset.sha256 != run.record["data_sha256"]:
         raise RunError(f"{run.run_id} was trained on other images than those in {dataset.folder}")
-    model = run.model()
+    model, settings = run.model(), run.config.identity()["model_settings"]
+    if is_affine := settings.get("negative_slope") == 1:
+        model = AffineMap.of(model, settings["latent_dim"])
     halved = _halved(run.run_id, model.state_dict())
     model.load_state_dict(halved)
     scores = score_images(model.predict, dataset.test, run.config.given)
     same = ("config.json", "history.csv", "status.json")
-    return {name: read_bytes(run.directory / name) for name in same} | {
-        "model.safetensors": save(halved),
-        "scores.npz": npz(scores),
-        "metrics.json": to_json(summarise(scores, dataset.test.labels.numpy())),
-    }
+    contents = {name: read_bytes(run.directory / name) for name in same}
+    contents["model.safetensors"] = save(halved)
+    if not is_affine:
+        contents["scores.npz"] = npz(scores)
+    return contents | {"metrics.json": to_json(summarise(scores, dataset.test.labels.numpy()))}
 
 
 def _halved(run_id: str, state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -127,7 +127,7 @@ def page(address):
         local = re.compile(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:")
         page.on("request", lambda r: local.match(r.url) or foreign.append(r.url))
         run_all_cells(page, address)
-        page.get_by_label("left half to draw on").wait_for()  # the last cell's
+        page.get_by_label("place (%)").wait_for()  # the last cell's
         page.get_by_text("| Idle").wait_for()
         yield page
         browser.close()
@@ -145,8 +145,9 @@ def panel(page, source):
 
 def pictures(place):
     """Return what is shown: the description and the pixels of each picture."""
-    images = place.locator("img")
-    return images.evaluate_all("all => all.map(image => [image.alt, image.src])")
+    images = place.locator("img, .try-stage figure:not([hidden]) canvas")
+    seen = "[picture.alt ?? picture.ariaLabel, picture.src ?? picture.toDataURL()]"
+    return images.filter(visible=True).evaluate_all(f"all => all.map(picture => {seen})")
 
 
 def changes(page, place, act):
@@ -176,56 +177,71 @@ def no_error_is_shown(request):
         assert page.get_by_role("alert").count() == 0
 
 
-def test_the_shown_picture_follows_dropdown_slider_and_button(page, screenshots):
-    place = panel(page, "image_panel")
+def test_the_shown_picture_follows_every_control(page, screenshots):
+    place = panel(page, "TryPanel")
     page.screenshot(path=screenshots / "explore-opened.png")
-    assert len(pictures(place)) == 4
+    assert len(pictures(place)) == 3  # given, completed, true
+    assert not place.get_by_label("draws").is_visible()  # it would do nothing
     changes(page, place, lambda: place.get_by_label("class").select_option("Ankle boot"))
-    image = place.get_by_label("image", exact=True)
-    changes(page, place, lambda: image.fill("3"))
-    drawn = changes(page, place, lambda: place.get_by_label("model").select_option("cvae"))
-    assert len(drawn) == 4 + 4
+    assert "Ankle boot, test image" in place.locator(".try-draw small").inner_text()
+    changes(page, place, lambda: place.locator(".try-images label").nth(3).click())
+    changes(page, place, place.get_by_role("button", name="worst").click)
+    number = place.get_by_label("test image", exact=True)
+
+    def count_from():
+        number.fill("7")
+        number.press("Enter")
+
+    changes(page, place, count_from)
+    assert place.locator(".try-draw small").inner_text().endswith("test image 7")
+    drawn = changes(page, place, lambda: place.get_by_label("network").select_option("cvae"))
+    assert len(drawn) == 3 + 4
     more = changes(page, place, lambda: place.get_by_label("draws").fill("6"))
-    assert len(more) == 4 + 6
+    assert len(more) == 3 + 6
     again = changes(page, place, place.get_by_role("button", name="draw again").click)
-    assert again[:4] == more[:4]
-    assert not {source for _, source in again[4:]} & {source for _, source in more[4:]}
-    changes(page, place, place.get_by_label("mirror the image").check)
-    assert "Shown is the image mirrored" in place.inner_text()
-    place.screenshot(path=screenshots / "explore-image.png")
+    assert again[:2] == more[:2]
+    assert not {source for _, source in again[2:8]} & {source for _, source in more[2:8]}
+    changes(page, place, place.get_by_role("button", name="Mirror").click)
+    assert place.locator(".try-draw small").inner_text().endswith("test image 7, mirrored")
+    compared = changes(page, place, place.get_by_label("compare all networks").check)
+    assert len(compared) == 4 and place.locator(".try-error").count() == 2
+    place.screenshot(path=screenshots / "explore-compare.png")
+    changes(page, place, place.get_by_label("compare all networks").uncheck)
+
+
+def test_drawing_and_completion_stand_side_by_side_at_one_scale(page):
+    boxes = panel(page, "TryPanel").locator(".try-stage canvas")
+    drawn, completed = (boxes.nth(i).bounding_box() for i in (0, 1))
+    assert completed["width"] >= 280 and drawn["height"] == completed["height"]
+    assert 2 * drawn["width"] == completed["width"] and drawn["y"] == completed["y"]
 
 
 def test_it_works_with_the_keyboard_alone(page, screenshots):
-    place = panel(page, "image_panel")
+    place = panel(page, "TryPanel")
     cells = page.locator(".jp-Cell").count()
     place.get_by_label("class").focus()
     changes(page, place, lambda: page.keyboard.press("ArrowUp"))
     page.keyboard.press("Tab")
-    focused = "document.activeElement.closest('label')?.innerText.trim()"
-    assert page.evaluate(focused) == "image"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.innerText.trim()") == "at random"
+    changes(page, place, lambda: page.keyboard.press("Space"))
+    place.locator(".try-images input:checked").focus()
     changes(page, place, lambda: page.keyboard.press("ArrowRight"))
-    assert page.evaluate(focused) == "image"  # JupyterLab has not taken the key
-    for _ in range(3):
-        page.keyboard.press("Tab")
-    changes(page, place, lambda: page.keyboard.press("Space"))  # mirror
-    for _ in range(2):
-        page.keyboard.press("Tab")
-    changes(page, place, lambda: page.keyboard.press("Space"))  # draw again
-    drawing = panel(page, "drawing_panel")
-    drawing.get_by_label("left half to draw on").focus()
+    place.locator(".try-draw canvas").focus()
     for key in ("ArrowDown", "ArrowLeft"):
         page.keyboard.press(key)
-    assert "row 16, column 7" in drawing.get_by_role("status").inner_text()
-    changes(page, drawing, lambda: page.keyboard.press("Space"))
-    assert drawing.get_by_role("status").inner_text().endswith("grey 255")
-    changes(page, drawing, lambda: page.keyboard.press("x"))
+    said = place.locator(".try-hidden")
+    assert "row 16, column 7" in said.inner_text()
+    changes(page, place, lambda: page.keyboard.press("Space"))
+    assert said.inner_text().endswith("brightness 80%")
+    changes(page, place, lambda: page.keyboard.press("x"))
     assert page.locator(".jp-Cell").count() == cells  # x would have cut one
-    drawing.screenshot(path=screenshots / "explore-drawing.png")
+    place.screenshot(path=screenshots / "explore-drawing.png")
 
 
 def test_every_control_has_a_name_and_every_picture_a_text(page):
     """By the accessibility tree, which is what a screen reader is told."""
-    for source in ("image_panel", "walk_panel", "upload_panel", "drawing_panel"):
+    for source in ("TryPanel", "walk_panel"):
         tree = panel(page, source).aria_snapshot()
         controls = re.findall(r"- (?:combobox|slider|button|checkbox|application|img)\b.*", tree)
         assert len(controls) >= 4
@@ -236,38 +252,44 @@ def test_every_control_has_a_name_and_every_picture_a_text(page):
 def test_a_walk_moves(page, screenshots):
     place = panel(page, "walk_panel")
     changes(page, place, lambda: place.get_by_label("place (%)").fill("90"))
-    changes(page, place, lambda: place.get_by_label("to class").select_option("Bag"))
+
+    def go_to():
+        place.get_by_label("to test image").fill("50")
+        place.get_by_label("to test image").press("Enter")
+
+    changes(page, place, go_to)
     place.screenshot(path=screenshots / "explore-walk.png")
 
 
-def test_an_uploaded_picture_is_completed(page, screenshots):
-    place = panel(page, "upload_panel")
+def test_an_uploaded_picture_is_put_on_the_drawing(page, screenshots):
+    place = panel(page, "TryPanel")
     picture = ROOT / "docs" / "completions.png"
 
     def choose():
         with page.expect_file_chooser() as chooser:
-            place.get_by_role("button", name="choose a picture").click()
+            place.get_by_role("button", name="a picture of yours").click()
         chooser.value.set_files(picture)
 
     assert len(changes(page, place, choose)) == 2
-    assert "scaled it from" in place.inner_text().lower()
+    assert place.locator(".try-draw small").inner_text() == "your drawing"
+    assert "scaled it from" in place.locator(".try-notes").inner_text().lower()
     place.screenshot(path=screenshots / "explore-upload.png")
 
 
 def test_a_pointer_draws(page):
-    place = panel(page, "drawing_panel")
-    canvas = place.get_by_label("left half to draw on")
-    changes(page, place, place.get_by_role("button", name="clear").click)
-    box = canvas.bounding_box()
+    place = panel(page, "TryPanel")
+    place.locator(".try-images label").nth(0).click()
+    changes(page, place, place.get_by_role("button", name="Clear").click)
+    box = place.locator(".try-draw canvas").bounding_box()
 
     def stroke():
         page.mouse.move(box["x"] + 60, box["y"] + 100)
         page.mouse.down()
-        page.mouse.move(box["x"] + 60, box["y"] + 200, steps=10)
+        page.mouse.move(box["x"] + 60, box["y"] + 200)
         page.mouse.up()
 
     changes(page, place, stroke)
-    changes(page, place, place.get_by_role("button", name="start again").click)
+    changes(page, place, place.get_by_role("button", name="Undo").click)
 
 
 def test_the_table_of_variants_sorts(page, address, screenshots):

@@ -1,0 +1,69 @@
+"""Training watched: the losses and six completions, drawn anew after each epoch."""
+
+import io
+import time
+from typing import Any
+
+import torch
+from IPython import get_ipython
+from IPython.display import Image, display
+from matplotlib import pyplot as plt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ..data import join
+from ..evaluation import first_of_each_class
+from .images import tile
+from .style import BLUE, ORANGE, canvas
+
+SHARE = 0.03  # of the time that drawing may take: quick epochs are drawn together
+HIDDEN = {"halfgen": {"hidden": True}}  # from papers: the notebook ends with the curve
+
+
+class Watch:
+    """Show a run's training in the output of the cell that calls ``fit(..., watch=Watch())``.
+
+    Only where a browser runs the cell: it sends the cell's name along, papermill does not.
+    """
+
+    def __init__(self) -> None:
+        self._handle, self._began, self._spent = None, time.perf_counter(), 0.0
+        parent = getattr(get_ipython(), "get_parent", dict)()
+        self._is_seen = "cellId" in parent.get("metadata", {})
+
+    def __call__(self, trainer: Any) -> None:
+        """Draw a ``training.Trainer`` as it is after an epoch, the last one in any case."""
+        start, is_last = time.perf_counter(), len(trainer.history) == trainer.config.epochs
+        if not self._is_seen or (self._spent > SHARE * (start - self._began) and not is_last):
+            return
+        # straight to the canvas: saving a figure that is cut to its content draws it twice
+        FigureCanvasAgg(training_figure(trainer)).print_png(content := io.BytesIO())
+        plt.close()
+        picture = Image(content.getvalue(), alt="Losses by epoch, and six completions")
+        if self._handle:
+            self._handle.update(picture, metadata=HIDDEN)
+        else:
+            self._handle = display(picture, display_id=True, metadata=HIDDEN)
+        self._spent += time.perf_counter() - start
+
+
+def training_figure(trainer: Any) -> Figure:
+    """Show the losses by epoch, and six images above their completions by the network as it is."""
+    figure, (losses, images) = canvas(1.9, ncols=2, width_ratios=(1, 1.3))
+    epochs = [row["epoch"] for row in trainer.history]
+    for name, key, colour in (("training", "train_loss", BLUE), ("validation", "val_loss", ORANGE)):
+        values = [row[key] for row in trainer.history]
+        losses.plot(epochs, values, ".-", color=colour, label=f"{name}: {values[-1]:.4f}")
+    losses.set(xlabel="epoch", ylabel="loss", xlim=(0.5, trainer.config.epochs + 0.5))
+    losses.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    losses.legend()
+    given, validation = trainer.config.given, trainer.validation
+    few = first_of_each_class(validation.labels.cpu().numpy(), 1)[:6, 0]
+    left, right = validation.select(few).halves(given)
+    halves = (right, trainer.evaluated.predict(left))
+    rows = torch.stack([join(left, half, given)[:, 0] for half in halves])
+    images.imshow(tile(rows.cpu().numpy(), gap=1), vmin=0, vmax=1)
+    images.set_axis_off()
+    images.set_title(f"true, and completed after epoch {epochs[-1]}", fontsize=9)
+    return figure
