@@ -164,7 +164,7 @@ def _examples(analysis: Analysis, means: Names) -> tuple[ndarray, dict, dict]:
     shown, rows = analysis["examples"], analysis["methods"]
     single = {"left half": [None], "truth": [decode(shown["right"])]}
     single |= {rows[n]["title"]: [decode(shown["point"][n])] for n in means if n in rows}
-    networks = [name for name in shown["draws"] if name in analysis["runs"]]
+    networks = [name for name in analysis["runs"] if name in shown["draws"]]
     drawn = {rows[name]["title"]: decode_all(shown["draws"][name]) for name in networks}
     return decode(shown["left"]), single, drawn
 

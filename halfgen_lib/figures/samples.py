@@ -21,8 +21,9 @@ def perception_distortion(methods: Methods, real: Analysis) -> Figure:
 
     A method that draws has two points, joined: one draw, and the mean of its draws. Methods
     that err far more than every draw, and the distance of true images, ``real``, are told at the
-    edges.
+    edges; those whose distance was not measured are left out.
     """
+    methods = {name: row for name, row in methods.items() if "frechet" in row}
     drawn = drawing(methods)
     most = 1.15 * max((row["mse"]["mean"] for row in drawn.values()), default=np.inf)
     near = {name: row for name, row in methods.items() if row["mse"]["mean"] <= most}

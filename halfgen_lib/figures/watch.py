@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from ..data import join
 from ..evaluation import first_of_each_class
 from .images import tile
-from .style import BLUE, ORANGE, canvas
+from .pen import BLUE, ORANGE, canvas
 
 SHARE = 0.03  # of the time that drawing may take: quick epochs are drawn together
 HIDDEN = {"halfgen": {"hidden": True}}  # from papers: the notebook ends with the curve
@@ -50,7 +50,7 @@ class Watch:
 
 def training_figure(trainer: Any) -> Figure:
     """Show the losses by epoch, and six images above their completions by the network as it is."""
-    figure, (losses, images) = canvas(1.9, ncols=2, width_ratios=(1, 1.3))
+    figure, (losses, images) = canvas(48, ncols=2, width_ratios=(1, 1.3))
     epochs = [row["epoch"] for row in trainer.history]
     for name, key, colour in (("training", "train_loss", BLUE), ("validation", "val_loss", ORANGE)):
         values = [row[key] for row in trainer.history]

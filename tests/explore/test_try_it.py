@@ -47,7 +47,11 @@ def networks():
 def runs_of(networks):
     metrics = {"overall": {"mse": {"mean": 0.1234}}}
     return {
-        name: SimpleNamespace(model=lambda model=model: model, metrics=metrics)
+        name: SimpleNamespace(
+            model=lambda model=model: model,
+            metrics=metrics,
+            config=SimpleNamespace(variant="", run_id=""),
+        )
         for name, model in networks.items()
     }
 

@@ -30,7 +30,9 @@ def test_the_table_ends_with_the_true_images():
 
 def test_draws_are_compared_with_true_images():
     rows = tables.memory_rows(published("generative"))
-    assert [row["halves"] for row in rows][:2] == ["donor", "CVAE"] and len(rows) == 5 + 1
+    assert [row["halves"] for row in rows][:2] == ["donor, k = 1", "donor, k = 3"] and len(
+        rows
+    ) == 7 + 1
     assert rows[-1] | {"halves": "**true images**", "share that near": "0.010"} == rows[-1]
 
 

@@ -183,7 +183,8 @@ def test_weights_are_the_plain_networks_and_copies_stay_fast(laid, generator):
         assert torch.equal(copy.predict(left), expected) and len(laid) == 6
         copy.load_state_dict(changed)
     assert torch.equal(fast.predict(left), expected)
-    assert torch.equal(fast.eval().encoder[:4](left), fast.encoder[3](fast.encoder[:3](left)))
+    part = fast.eval().encoder[:4](left), fast.encoder[3](fast.encoder[:3](left))
+    torch.testing.assert_close(*part, rtol=0, atol=2e-6)  # sums in another order
 
 
 def test_both_paths_agree_in_bfloat16(train):
