@@ -9,17 +9,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import numpy as np
 import torch
-import traitlets
 
+from .. import extra
 from ..data import CLASS_NAMES, Images, to_unit
 from ..evaluation import first_of_each_class
 from ..models.affine import AffineMap
 from ..runs import Run
 from .explorer import called
 from .portable import portable
+
+with extra("explore"):
+    import anywidget
+    import traitlets
 
 HERE = Path(__file__).parent
 PER_CLASS = 2  # test images to pick from
