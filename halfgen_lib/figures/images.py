@@ -150,11 +150,16 @@ def sample_pages(analysis: Analysis, means: Names = ("default", "unet")) -> Page
     """Return a page a class of what :func:`sample_sheet` shows of some: all draws that are kept."""
     left, single, drawn = _examples(analysis, means)
     single.pop("left half")
+    several = max(map(len, drawn.values()), default=len(single))
+    blank = [left * np.nan] * (several - len(single))  # so that all rows are as wide
+    rows = {", ".join(single): [half for own in single.values() for half in own] + blank, **drawn}
+
+    def strip(halves: Sequence[ndarray], c: int) -> ndarray:
+        known = [left[c] + 0 * half[c, :1, :1] for half in halves]  # blank where the other is
+        return tile(np.concatenate([known, [half[c] for half in halves]], axis=2)[None], gap=4)
+
     return {
-        name: {
-            title: tile(np.stack([np.hstack([left[c], half[c]]) for half in halves])[None], gap=4)
-            for title, halves in (single | drawn).items()
-        }
+        name: {title: strip(halves, c) for title, halves in rows.items()}
         for c, name in enumerate(CLASS_NAMES)
     }
 

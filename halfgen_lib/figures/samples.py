@@ -42,11 +42,11 @@ def perception_distortion(methods: Methods, real: Analysis) -> Figure:
     names = []
     for name, row in near.items():
         kind = DRAWS if name in drawn else PREDICTS if name in NETWORKS else SIMPLE
-        names.append((row["title"], _draw_point(axes, row, kind), kind[1]))
-        if name in drawn:
-            mean = _draw_point(axes, row["mean"], MEANS)
-            line = list(zip(names[-1][1], mean, strict=True))
-            pen.line(axes, *line, kind[1], 0.8, alpha=0.6, zorder=2)
+        mean = _draw_point(axes, row["mean"], MEANS) if name in drawn else None
+        at = _draw_point(axes, row, kind)  # over its mean, where one draw is all there is
+        names.append((row["title"], at, kind[1]))
+        if mean:
+            pen.line(axes, *zip(at, mean, strict=True), kind[1], 0.8, alpha=0.6, zorder=2)
     pen.name_points(axes, names)
     far = [
         f"{row['title']} at {row['mse']['mean']:.3f} and {row['frechet']['mean']:.0f} ↗"

@@ -60,7 +60,7 @@ def symmetry(mirror: np.ndarray, error: np.ndarray, labels: np.ndarray) -> Figur
         pen.line(rows, [0, value], [row, row], color, 0.8, alpha=0.6)
         pen.mark(rows, value, row, shape, color, 4.5)
         pen.beside(rows, f"{value:.2f}".replace("-", "\u2212"), (value, row), **pen.SMALL)
-    rows.set(ylim=(len(found) - 0.4, -0.6), xlim=(min(0, min(found)[0]), 1.15), xticks=[])
+    rows.set(ylim=(len(found) - 0.4, -0.6), xlim=(min(0, 1.2 * min(found)[0]), 1.15), xticks=[])
     rows.set_yticks(range(len(found)), [name for _, name, *_ in found])
     rows.spines["bottom"].set_visible(False)
     rows.tick_params(left=False)

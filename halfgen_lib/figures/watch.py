@@ -14,8 +14,8 @@ from matplotlib.ticker import MaxNLocator
 
 from ..data import join
 from ..evaluation import first_of_each_class
+from . import pen
 from .images import tile
-from .pen import BLUE, ORANGE, canvas
 
 SHARE = 0.03  # of the time that drawing may take: quick epochs are drawn together
 HIDDEN = {"halfgen": {"hidden": True}}  # from papers: the notebook ends with the curve
@@ -37,7 +37,6 @@ class Watch:
         start, is_last = time.perf_counter(), len(trainer.history) == trainer.config.epochs
         if not self._is_seen or (self._spent > SHARE * (start - self._began) and not is_last):
             return
-        # straight to the canvas: saving a figure that is cut to its content draws it twice
         FigureCanvasAgg(training_figure(trainer)).print_png(content := io.BytesIO())
         plt.close()
         picture = Image(content.getvalue(), alt="Losses by epoch, and six completions")
@@ -50,14 +49,15 @@ class Watch:
 
 def training_figure(trainer: Any) -> Figure:
     """Show the losses by epoch, and six images above their completions by the network as it is."""
-    figure, (losses, images) = canvas(48, ncols=2, width_ratios=(1, 1.3))
+    figure, (losses, images) = pen.canvas(54, ncols=2, width_ratios=(1, 1.3))
     epochs = [row["epoch"] for row in trainer.history]
-    for name, key, colour in (("training", "train_loss", BLUE), ("validation", "val_loss", ORANGE)):
+    colours = {"training": ("train_loss", pen.ORANGE), "validation": ("val_loss", pen.BLUE)}
+    for name, (key, colour) in colours.items():
         values = [row[key] for row in trainer.history]
         losses.plot(epochs, values, ".-", color=colour, label=f"{name}: {values[-1]:.4f}")
-    losses.set(xlabel="epoch", ylabel="loss", xlim=(0.5, trainer.config.epochs + 0.5))
+    losses.set(xlabel="epoch", title="loss", xlim=(0.5, trainer.config.epochs + 0.5))
     losses.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    losses.legend()
+    pen.legend(figure, 2)
     given, validation = trainer.config.given, trainer.validation
     few = first_of_each_class(validation.labels.cpu().numpy(), 1)[:6, 0]
     left, right = validation.select(few).halves(given)
@@ -65,5 +65,5 @@ def training_figure(trainer: Any) -> Figure:
     rows = torch.stack([join(left, half, given)[:, 0] for half in halves])
     images.imshow(tile(rows.cpu().numpy(), gap=1), vmin=0, vmax=1)
     images.set_axis_off()
-    images.set_title(f"true, and completed after epoch {epochs[-1]}", fontsize=9)
+    images.set_title(f"true, and completed after epoch {epochs[-1]}")
     return figure

@@ -41,6 +41,6 @@ def _drawing(img: re.Match) -> str:
 
 def _is_harmless(svg: str) -> bool:
     """Tell whether an SVG holds nothing but shapes, words and pictures of its own."""
-    tag = rf'</?(?:{TAGS})(?:\s+(?!on)[\w:-]+="(?!\s*javascript)[^"<>&]*")*\s*/?>'
+    tag = rf'</?(?:{TAGS})(?:\s+(?!(?i:on))[\w:-]+="(?!\s*javascript)[^"<>&]*")*\s*/?>'
     fetches = re.search(r'href="(?!#|data:image/png;base64,)|url\((?!#)', svg, re.IGNORECASE)
     return not fetches and all(re.fullmatch(tag, found) for found in re.findall(r"<[^>]*>?", svg))

@@ -56,8 +56,10 @@ def test_draws_stand_beside_what_is_given_true_and_predicted():
     assert len(sheet.axes[0].images) == 4 + 4 * len(drawn)
     pages = figures.sample_pages(generative)
     assert list(pages) == list(CLASS_NAMES)
-    assert list(pages["Bag"]) == ["truth", "autoencoder", "U-Net", *drawn]
-    assert pages["Bag"]["truth"].shape == (28, 28)
+    assert list(pages["Bag"]) == ["truth, autoencoder, U-Net", *drawn]
+    first, *draws = pages["Bag"].values()
+    assert {strip.shape for strip in draws} == {first.shape}
+    assert not np.isnan(first[:, :28]).any() and np.isnan(first[:, 3 * 32 :]).all()
 
 
 def test_the_teaser_has_a_row_a_class_and_the_truth_last():

@@ -59,6 +59,7 @@ def class_pages(hostile=False):
 @pytest.fixture(scope="module")
 def notebook():
     with pytest.MonkeyPatch.context() as patch:
+        display.use_paper_style()
         figures = [plt.subplots(figsize=(WIDE_INCHES, 2))[0] for _ in range(2)]
         figures[0].axes[0].plot([0, 1], color="#0072B2")
         pages, words = class_pages(), "\n\n".join(["Words upon words. " * 60] * 3)
