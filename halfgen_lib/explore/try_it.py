@@ -39,31 +39,35 @@ class TryIt(anywidget.AnyWidget):
     results = traitlets.Dict().tag(sync=True)  # serial of the question, panels, notes
 
 
-def try_it(test: Images, runs: Mapping[str, Run]) -> tuple[dict[str, Any], np.ndarray, list[str]]:
-    """Return what a page needs to complete left halves, and a still figure's images and rows.
+def try_it(test: Images, runs: Mapping[str, Run]) -> tuple[dict[str, Any], np.ndarray]:
+    """Return what a page needs to complete left halves, and the images of a still figure.
 
     The page is given each run's network and the first two test images of each class; the images
-    (rows, 10, 28, 28) are of the first: given, completed by each network, true.
+    (rows, 10, 28, 28) are of the first, in a row each: given (the rest NaN), completed by each
+    network, true.
     """
     chosen = first_of_each_class(test.labels.numpy(), PER_CLASS)
     images, content, networks = test.images[chosen.flatten()], b"", []
     truth = to_unit(images[::PER_CLASS])
     left, _ = test.select(chosen[:, 0]).halves()
-    blank = torch.full_like(left, torch.nan)
-    rows = {"given": torch.cat((left, blank), -1)}
+    rows = [torch.cat((left, torch.full_like(left, torch.nan)), -1)]
     for name, run in runs.items():
-        model, title = run.model(), called(name, run)
+        model = run.model()
         layers, numbers = portable(model, len(content))
         content += numbers
-        kind = "an affine map under a sigmoid" if isinstance(model, AffineMap) else "convolutions"
+        kind = (
+            "an affine map under a sigmoid"
+            if isinstance(model, AffineMap)
+            else "a convolutional network"
+        )
         words = f"{kind}; over all test images {run.metrics['overall']['mse']['mean']:.4f}"
-        networks.append({"name": title, "words": words, "layers": layers})
-        rows[title] = torch.cat((left, model.predict(left)), -1)
+        networks.append({"name": called(name, run), "words": words, "layers": layers})
+        rows.append(torch.cat((left, model.predict(left)), -1))
     titles = [f"{name} {i}" for name in CLASS_NAMES for i in range(1, PER_CLASS + 1)]
     picked = {"titles": titles, "pixels": _text(images.numpy().tobytes()), "given": "left"}
     live = {"networks": networks, "weights": _text(content), "images": picked}
-    stacked = torch.stack([*rows.values(), truth])[:, :, 0].numpy()
-    return {"component": "explore/try_it", "data": live}, stacked, [*rows, "truth"]
+    stacked = torch.stack([*rows, truth])[:, :, 0].numpy()
+    return {"component": "explore/try_it", "data": live}, stacked
 
 
 def _text(content: bytes) -> str:

@@ -89,7 +89,7 @@ def _contents(run: Run, dataset: Dataset) -> dict[str, bytes]:
     if dataset.sha256 != run.record["data_sha256"]:
         raise RunError(f"{run.run_id} was trained on other images than those in {dataset.folder}")
     model, settings = run.model(), run.config.identity()["model_settings"]
-    if is_affine := settings.get("negative_slope") == 1:
+    if is_affine := run.config.model == "cae" and settings["negative_slope"] == 1:
         model = AffineMap.of(model, settings["latent_dim"])
     halved = _halved(run.run_id, model.state_dict())
     model.load_state_dict(halved)

@@ -18,7 +18,6 @@ from halfgen_lib.data import CLASS_NAMES, halves, join, to_unit
 from halfgen_lib.evaluation import mse_per_image
 from halfgen_lib.explore.completion import complete
 from halfgen_lib.explore.explorer import (
-    NAMES,
     ORDERS,
     WALK,
     WHAT_TO_RUN,
@@ -32,7 +31,9 @@ from halfgen_lib.models import build_model
 from halfgen_lib.runs import RunError, choose_run
 from halfgen_lib.runs.published import publish_run
 from halfgen_lib.training import fit
+from halfgen_lib.variants import NAMES
 
+VARIANT = {"cae": "default"}
 BOOT = CLASS_NAMES.index("Ankle boot")
 
 
@@ -44,12 +45,11 @@ def networks():
 
 def runs_of(**networks):
     """Return what the explorer asks of the networks' runs."""
-    about = {"given": "left", "run_id": ""}
     return {
         name: SimpleNamespace(
             model=lambda network=network: network,
+            config=SimpleNamespace(given="left", variant=VARIANT.get(name, name), run_id=""),
             scores={"mse": np.zeros(0)},
-            config=SimpleNamespace(variant=name, **about),
         )
         for name, network in networks.items()
     }
@@ -98,7 +98,7 @@ def test_completions_are_the_models(explorer, networks, sample, given):
 
 def test_all_networks_are_compared_those_that_draw_last(explorer, networks):
     first, last = made_by(explorer, list(explorer.runs), draws=3)
-    assert [name for name, *_ in first] == ["cae", NAMES["unet"], "cvae"]
+    assert [name for name, *_ in first] == [NAMES["default"], NAMES["unet"], NAMES["cvae"]]
     assert [half is None for *_, half in first] == [False, False, True]
     left, _ = halves(to_unit(explorer.test.images[:1]))
     assert torch.equal(last[2][2][..., 14:], networks["cvae"].predict(left))
@@ -217,7 +217,7 @@ def test_what_is_asked_is_answered_and_follows_every_control(explorer, networks)
     ask(panel, image := np.random.default_rng(0).random((28, 28)).astype("f"))
     assert panel.hands.results["serial"] == 1
     left = torch.from_numpy(image[None, None, :, :14])
-    completed = answered(panel)["cae"][0]
+    completed = answered(panel)[NAMES["default"]][0]
     assert np.array_equal(completed[:, 14:], networks["cae"].predict(left)[0, 0].numpy())
     assert controls["draws"].layout.display == controls["draw again"].layout.display == "none"
     controls["network"].value = "cvae"
@@ -227,7 +227,7 @@ def test_what_is_asked_is_answered_and_follows_every_control(explorer, networks)
     controls["draw again"].click()
     assert len(answered(panel)) == 1 + 6 and not np.array_equal(first, answered(panel)["draw 1"])
     controls["compare all networks"].value = True
-    assert list(answered(panel)) == ["cae", NAMES["unet"], "cvae"]
+    assert list(answered(panel)) == [NAMES["default"], NAMES["unet"], NAMES["cvae"]]
     assert controls["draws"].layout.display == "none"
     controls["known side"].value = "top"
     assert panel.hands.images["given"] == "top"
@@ -291,7 +291,7 @@ def test_a_picture_of_ones_own_is_put_on_the_drawing(explorer, monkeypatch):
     made = complete(pixels, "left", explorer.model("cae"))
     assert np.array_equal(image, grey(made.image))
     ask(panel, image / 255)
-    assert np.abs(grey(made.completed) - 255 * answered(panel)["cae"][0]).max() < 1
+    assert np.abs(grey(made.completed) - 255 * answered(panel)[NAMES["default"]][0]).max() < 1
     assert panel.hands.results["notes"][0].startswith("Inverted it: its corners are brighter than")
     controls_of(panel)["worst"].click()
     ask(panel, image / 255)

@@ -46,12 +46,9 @@ def networks():
 
 def runs_of(networks):
     metrics = {"overall": {"mse": {"mean": 0.1234}}}
+    config = SimpleNamespace(variant="default", run_id="")
     return {
-        name: SimpleNamespace(
-            model=lambda model=model: model,
-            metrics=metrics,
-            config=SimpleNamespace(variant="", run_id=""),
-        )
+        name: SimpleNamespace(model=lambda model=model: model, metrics=metrics, config=config)
         for name, model in networks.items()
     }
 
@@ -110,7 +107,7 @@ def test_a_layer_that_a_page_cannot_apply_is_named(networks):
 
 @pytest.fixture(scope="module")
 def notebook(networks, sample):
-    live, images, rows = try_it(sample.test, runs_of(networks))
+    live, images = try_it(sample.test, runs_of(networks))
     outputs = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
@@ -123,7 +120,7 @@ def notebook(networks, sample):
         live["data"]["images"]["titles"][1] = "</script><b>x"
         figure = plt.subplots(figsize=(3, 2))[0]
         display.show_figure(figure, "fig-try", "Ten images.", "Rows.", live=live)
-    assert images.shape == (4, 10, 28, 28) and rows[0] == "given" and rows[-1] == "truth"
+    assert images.shape == (4, 10, 28, 28) and np.isnan(images[0, :, :, 14:]).all()
     return v4.new_notebook(cells=[v4.new_code_cell("try_it()", outputs=outputs)])
 
 
@@ -275,7 +272,7 @@ def test_the_published_networks_complete_every_test_image_alike(page):
     """All 10,000: to 0.02 in every pixel, the mean error to 0.01 %, one change in under 50 ms."""
     runs, test = published_runs(), load("full").test
     chosen = {name: runs[name] for name in ("cae-as_published", "cae")}
-    live, *_ = try_it(test, chosen)
+    live, _ = try_it(test, chosen)
     left, right = test.halves()
     whole = torch.cat((left, right), -1)[:, 0].numpy()
     script = "(data) => { const script = document.querySelector('script[data-component]');"
