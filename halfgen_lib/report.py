@@ -15,13 +15,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from importlib.metadata import requires, version
 from pathlib import Path
 
 from . import extra
 from .config import TRAIN_IMAGES, RunConfig
 from .files import environment, project_root, write_atomic
-from .progress import countdown
+from .progress import countdown, steps
 from .runs import CURRENT, current_run_id, default_runs_dir
 from .runs.provenance import choose_device
 from .runs.record import results_path
@@ -249,12 +250,9 @@ def make_paper(notebook: Path) -> list[Path]:
         raise PipelineError(f"{notebook} is no notebook: name a file that ends in .ipynb")
     executed = notebook.with_suffix(".executed.ipynb")
     documents = {kind: notebook.with_suffix(f".{kind}") for kind in FORMATS}
-    tell = countdown([1] * (1 + len(documents)))
-    run_notebook(notebook, executed, [])
-    print(f"{executed.name} done; {tell()}", flush=True)
-    for kind, target in documents.items():
-        export(executed, kind, target)
-        print(f"{target.name} done; {tell()}", flush=True)
+    work = {executed.name: partial(run_notebook, notebook, executed, [])}
+    work |= {target.name: partial(export, executed, k, target) for k, target in documents.items()}
+    dict(steps(work))
     return list(documents.values())
 
 

@@ -203,8 +203,10 @@ def papermill(notebook, target, *arguments, cwd):
 def test_training_notebook_runs_from_its_folder_and_from_the_root(tmp_path, runs_dir):
     quick = [*SAMPLE, "-y", "model_settings: {features: [4], hidden_dim: 8, latent_dim: 2}"]
     for cwd, source in [(ROOT / "notebooks", "02_train.ipynb"), (ROOT, "notebooks/02_train.ipynb")]:
-        result = papermill(source, tmp_path / "out.ipynb", *quick, cwd=cwd)
+        result = papermill(source, tmp_path / "out.ipynb", "--log-output", *quick, cwd=cwd)
         assert result.returncode == 0, result.stderr[-2000:]
+        trained = re.search(r"^epoch   1/1  train .*; 0 left$", result.stderr, re.MULTILINE)
+        assert bool(trained) == (cwd != ROOT)
     assert len(list(runs_dir.glob("cae-*"))) == 1  # the second call used the first one's run
 
 

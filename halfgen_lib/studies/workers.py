@@ -183,6 +183,8 @@ def train_on_cluster(configs: list[RunConfig], *, scheduler: str, resource: str 
         dismissed = set()
 
         def dismiss(unfit: str, worker: str) -> None:
+            if worker in dismissed:
+                return
             print(f"worker {worker} {unfit}; it takes no further run", flush=True)
             dismissed.add(worker)
             client.retire_workers([worker])

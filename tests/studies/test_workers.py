@@ -183,11 +183,12 @@ def test_a_worker_that_cannot_train_is_named_and_the_study_goes_on(grid, tiny_co
         client.wait_for_workers(len(UNFIT), timeout=300)
     configs = [tiny_config(epochs=1, train_size=50, seed=seed) for seed in range(4)]
     train = partial(train_on_cluster, scheduler=grid.address, resource="GPU")
-    with pytest.raises(StudyError, match="no worker is left that can train: install"):
+    with pytest.raises(StudyError, match="no worker is left that can train: on each, install"):
         list(train(configs))
     out = capsys.readouterr().out
     for why in UNFIT:
         assert re.search(rf"worker tcp://\S+ {why}.*; it takes no further run\n", out), why
+    assert out.count("no further run") == len(UNFIT)
     grid.workers.append(grid.start_worker(grid.folder / "unfit", UNFIT["has no images: "]))
     grid.workers.append(grid.start_worker(grid.folder / "fit"))
     with Client(grid.address) as client:
