@@ -27,7 +27,6 @@ Header = Sequence[str] | None
 Pages = Mapping[str, Mapping[str, np.ndarray]]  # title -> name of a strip -> grey picture
 
 _ENDS = {"l": (":", ""), "r": ("", ":"), "c": (":", ":")}  # of the dashes: how a column is aligned
-_WIDEST = 40  # characters of a cell; a longer one is broken into lines
 
 
 def use_paper_style() -> None:
@@ -110,9 +109,7 @@ def markdown_table(rows: Rows, *, header: Header = None, align: str = "") -> str
     filled = [i for i in range(len(names)) if not body or any(str(row[i]).strip() for row in body)]
     sides = [sides[i] for i in filled]
     cells = [[_cell(row[i]) for i in filled] for row in (names, *body)]
-    # where a table is wider than the page, its columns share it as the dashes do
-    widths = [max(3, min(max(map(len, column)), _WIDEST)) for column in zip(*cells, strict=True)]
-    marks = [("-" * w).join(_ENDS[side]) for side, w in zip(sides, widths, strict=True)]
+    marks = ["---".join(_ENDS[side]) for side in sides]
     return "\n".join(f"| {' | '.join(line)} |" for line in (cells[0], marks, *cells[1:]))
 
 

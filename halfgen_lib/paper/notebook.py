@@ -151,9 +151,13 @@ class Paper:
     def _keep(self, content: str, kind: str) -> str:
         """Keep an image, given as base64 or as the text of an SVG; return its file's name."""
         suffix = kind.split("/")[1].removesuffix("+xml")
-        held = content.encode() if "<" in content else base64.b64decode(content)
-        if suffix == "pdf":
-            held, suffix = _pdf_as_svg(held), "svg"
+        try:
+            held = content.encode() if "<" in content else base64.b64decode(content)
+            if suffix == "pdf":
+                held, suffix = _pdf_as_svg(held), "svg"
+        except (ValueError, RuntimeError) as error:
+            self.fault(f"an image ({kind}) that cannot be read: {error}")
+            held = b""
         name = f"{self.where.replace(' ', '-')}-{len(self.files)}.{suffix}"
         self.files[name] = held
         return name
@@ -170,7 +174,7 @@ class Paper:
             return
         for output in cell.outputs:
             html = self._output(output, options)
-            if html.startswith("<pre") and "keep-output" not in tags:
+            if html.startswith('<pre class="transcript">') and "keep-output" not in tags:
                 printed += html
             else:
                 shown += html.replace('<pre class="transcript">', '<pre class="output">')
@@ -234,10 +238,8 @@ class Paper:
 
 def _captioned(html: str, own: dict[str, str]) -> str:
     """Give an image or a table its label, caption and alternative text."""
-    soup, caption = (
-        BeautifulSoup(html, "html.parser"),
-        md.inline_markdown(str(own.get("caption", ""))),
-    )
+    soup = BeautifulSoup(html, "html.parser")
+    caption = md.inline_markdown(str(own.get("caption", "")))
     for image in soup.find_all("img", alt=None):
         plain = BeautifulSoup(caption, "html.parser").get_text()
         image["alt"] = own.get("alt") or plain or "Figure"

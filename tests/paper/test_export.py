@@ -349,9 +349,9 @@ def test_table_needs_matching_columns():
     assert table.splitlines()[1:] == ["| :--- | :---: |", "| 1 | x y |"]
 
 
-def test_a_table_keeps_its_widths_and_aligns_as_asked():
+def test_a_tables_columns_align_as_asked():
     table = display.markdown_table([{"a": "x" * 90, "b": 1, "c": "|"}], align="rcl")
-    marks = ["-" * 40 + ":", ":---:", ":---"]
+    marks = ["---:", ":---:", ":---"]
     assert table.splitlines()[1] == f"| {' | '.join(marks)} |"
     assert table.endswith(r"| 1 | \| |")
     assert display.markdown_table([[1, 2]], header="ab").splitlines()[1] == "| :--- | ---: |"

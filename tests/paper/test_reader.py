@@ -311,6 +311,11 @@ FAULTS = {
     ],
     "cell 1: the image attachment:gone.png is not there": ["![a](attachment:gone.png)"],
     "cell 2: the image no/such.png is not there": ["# T", '<img src="no/such.png">'],
+    "cell 2: an image (application/pdf) that cannot be read": [
+        "# T",
+        output_cell({"application/pdf": base64.b64encode(b"%PDF-1.4 nothing").decode()}),
+    ],
+    "cell 1: an image (image/png) that cannot be read": ["![a](data:image/png;base64,abcde)"],
     "cell 2 ended with KeyError: 'a'": [
         "# T",
         v4.new_code_cell("x", outputs=[v4.new_output("error", ename="KeyError", evalue="'a'")]),
@@ -323,6 +328,11 @@ FAULTS = {
 def test_an_error_names_the_cell_and_the_cause(exporter, words):
     with pytest.raises(PaperError, match=re.escape(words)):
         made(exporter, *FAULTS[words])
+
+
+def test_markdown_that_a_cell_shows_is_no_printed_text():
+    shown = output_cell({"text/markdown": "```\nshown as code\n```"})
+    assert "shown as code" in words_of(made(PaperPDFExporter, "# T", shown))
 
 
 @EXPORTERS
