@@ -126,7 +126,7 @@ def legend(figure: Figure, columns: int) -> None:
 def picture(axes: Axes, image: np.ndarray, x: float, y: float, height: float) -> None:
     """Draw a grey picture (H, W) in [0, 1] on a sheet, its upper left corner at (x, y)."""
     width = height * image.shape[1] / image.shape[0]
-    large = np.kron(image, np.ones((8, 8)))  # so that no viewer blurs it
+    large = np.kron(image, np.ones((5, 5)))  # so that no viewer blurs it
     place = {"extent": (x, x + width, y + height, y), "aspect": "auto", "zorder": 3}
     axes.imshow(large, vmin=0, vmax=1, **place)
 

@@ -63,7 +63,6 @@ SPEED = {
     "times the floor": ("over_floor", ".1f"),
     "memory (MB)": ("megabytes", ",.0f"),
 }
-TRAIN = "halfgen train --variant"
 ABLATION = {"seconds": ("seconds", ".2f"), "validation MSE": ("val_mse", ".4f")}
 
 
@@ -86,10 +85,7 @@ def readable(text: str) -> str:
 
 def name_rows() -> list[Row]:
     """Return what readers call each variant and what commands do, which no other table says."""
-    return [
-        {"name": NAMES[code], "in commands": f"`{code}`", "trained by": f"`{TRAIN} {code}`"}
-        for code in VARIANTS
-    ]
+    return [{"name": NAMES[code], "in commands": f"`{code}`"} for code in VARIANTS]
 
 
 def cells(values: Analysis, columns: Mapping[str, tuple[str, str]]) -> Row:
