@@ -20,9 +20,9 @@ from halfgen_lib.paper.notebook import PaperError
 EXPORTERS = pytest.mark.parametrize("exporter", [PaperHTMLExporter, PaperPDFExporter])
 
 
-def picture(colour="red"):
+def picture(colour="red", size=(40, 20)):
     buffer = io.BytesIO()
-    Image.new("RGB", (40, 20), colour).save(buffer, "png")
+    Image.new("RGB", size, colour).save(buffer, "png")
     return base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -259,6 +259,24 @@ def test_a_pdf_is_a_picture(exporter, tmp_path):
     else:
         plain = made(exporter, "# T", output_cell({"text/plain": "<F>"}))
         assert len(paper) > len(plain) + 500
+
+
+@pytest.mark.parametrize("size, shown", [((40, 20), 1000), ((2000, 90), None), ((90, 4000), None)])
+def test_no_picture_is_larger_than_the_page(size, shown):
+    cell = output_cell({"image/png": picture(size=size)})
+    if shown:
+        cell.outputs[0].metadata["image/png"] = {"width": shown, "height": shown}
+    drawn = []
+
+    def visit(operator, operands, cm, tm):
+        if operator == b"Do":
+            drawn.append((cm[4], cm[4] + cm[0], cm[5], cm[5] + cm[3]))
+
+    pdf = made(PaperPDFExporter, "# T", "before", cell)
+    for page in PdfReader(io.BytesIO(pdf)).pages:
+        page.extract_text(visitor_operand_before=visit)
+    (left, right, *heights) = drawn[0]
+    assert left > 70 and right < 525 and min(heights) > 60 and max(heights) < 790
 
 
 def test_macros_hold_in_later_cells():

@@ -4,6 +4,7 @@
 local HTML = FORMAT:match("html") ~= nil
 local LONG_TABLE, LONG_TEXT, CODE_COLUMNS = 30, 1500, 90
 local LINE, SMALLEST, GAP = 96, 0.72, 2.4 -- a table's line, in its letters; how far they may shrink
+local LINE_PIXELS = 589 -- the text's width, 442 points
 local SCHEMES = { http = true, https = true, mailto = true, doi = true }
 local KEPT = { picture = true, number = true, width = true, height = true, role = true, ["aria-label"] = true }
 
@@ -38,6 +39,10 @@ local function image(element)
   end
   for _, side in ipairs { "width", "height" } do
     if not (element.attributes[side] or "1"):match("^[%d.]+[%a%%]*$") then element.attributes[side] = nil end
+  end
+  local pixels = tonumber((element.attributes.width or ""):match("^([%d.]+)p?x?$"))
+  if not HTML and (pixels or 0) > LINE_PIXELS then
+    element.attributes.width, element.attributes.height = "100%", nil
   end
   return harmless(element)
 end
