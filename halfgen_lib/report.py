@@ -63,7 +63,7 @@ def export(notebook: Path, kind: str, target: Path) -> None:
     One that the exporter refuses, for a dangling reference, say, is a PipelineError.
     """
     with _replacing(target) as unfinished:
-        command = [sys.executable, "-m", "jupyter", "nbconvert", "--to", FORMATS[kind]]
+        command = [sys.executable, "-m", "nbconvert", "--to", FORMATS[kind]]
         command += ["--log-level", "ERROR", "--output-dir", str(target.parent)]
         command += ["--output", unfinished.stem, str(notebook)]
         result = subprocess.run(command, capture_output=True, text=True)
