@@ -53,6 +53,8 @@ clean:  ## remove what was made, but not the runs, the data and .venv
 .venv/.installed: .venv/bin/python pyproject.toml constraints.txt
 	@echo "installing into .venv (about two minutes)"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[notebooks,paper,explore]'
+	@mkdir -p .venv/share/jupyter/labextensions  # an editable install brings no data files
+	@ln -sfn "$(CURDIR)/halfgen_lib/paper/labextension" .venv/share/jupyter/labextensions/halfgen
 	@touch $@
 
 .venv/.installed-test: .venv/.installed
