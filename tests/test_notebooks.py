@@ -95,7 +95,7 @@ def test_every_figure_stands_between_its_question_and_its_finding(path):
 def test_no_number_is_typed_into_the_reports_prose():
     """Measured numbers are read from a run; prose may name shapes, constants and definitions."""
     formula = r"\$\$.*?\$\$|\$.*?\$"
-    constants = ("28 × 28", "left 14", "right 14", "0[.]01", "2023", "392", "95 %", "13 and 14")
+    constants = ("28 × 28", "left 14", "right 14", "0[.]01", "2023", "392", "95%", "13 and 14")
     defined = (r"<!--.*?-->", formula, r"@[\w-]+", *constants)
     for cell in nbformat.read(REPORT, 4).cells:
         if cell.cell_type == "markdown":

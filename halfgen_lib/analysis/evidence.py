@@ -4,9 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..data import Dataset, load
+from ..files import read_json
 from ..runs import Run, find_run
-from ..runs.record import Record, read_results, results_path
+from ..runs.published import published_runs
+from ..runs.record import Record, decode, read_results, results_path
 from ..variants import STUDIES
 from .published import PUBLISHED, published
 from .summaries import Summaries, summarise_variants
@@ -23,9 +27,20 @@ class Evidence:
     records: tuple[Record, ...]  # of both
     analyses: Mapping[str, Mapping[str, Any] | None]
     problems: tuple[str, ...]  # results that were left out: show them
+    networks: Mapping[str, Run]  # the published ones
+    seed_curve: Mapping[str, Any]  # read off the seed's figure
 
     def __getitem__(self, name: str) -> Any:
         return self.analyses[name]
+
+    def predictions(self) -> dict[str, np.ndarray]:
+        """Return what networks make of the first test image of each class: (10, 28, 14) each."""
+        point = self["generative"]["examples"]["point"]
+        return {
+            "the seed’s\npublic code": decode(self["erratum"]["completions"]),
+            "the network\nof its text": decode(point["default"]),
+            "U-Net": decode(point["unet"]),
+        }
 
 
 def evidence(run_id: str) -> Evidence:
@@ -40,4 +55,6 @@ def evidence(run_id: str) -> Evidence:
         tuple(record for results in found.values() for record in results.records.values()),
         {name: published(name) for name in PUBLISHED},
         sum((results.problems for results in found.values()), ()),
+        published_runs(),
+        read_json(results_path("seed-curve")),
     )

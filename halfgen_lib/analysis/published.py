@@ -72,7 +72,7 @@ def analyse(data: str = "full", **changes: Any) -> list[Path]:
         own = {k: v for k, v in changes.items() if (variant, k) != ("mlp", "model_settings")}
         runs[variant] = finished_run(RunConfig.of_variant(variant, data=data, **own), dataset)
     analyses = {
-        "baselines": lambda: baselines_analysis(runs["default"], runs["mlp"], dataset),
+        "baselines": lambda: baselines_analysis(runs["default"], dataset, runs["mlp"]),
         "erratum": lambda: erratum_analysis(runs["as_published"], dataset),
         "audit": lambda: audit_analysis(runs["default"], dataset),
         "facing": lambda: {name: facing_analysis(runs[name], dataset) for name in facing},
@@ -80,10 +80,10 @@ def analyse(data: str = "full", **changes: Any) -> list[Path]:
     return [publish(name, values, dataset) for name, values in steps(analyses)]
 
 
-def baselines_analysis(run: Run, fully: Run, dataset: Dataset) -> dict[str, Any]:
+def baselines_analysis(run: Run, dataset: Dataset, fully: Run | None = None) -> dict[str, Any]:
     """Fit every baseline on the images that trained ``run`` and compare them on the test set.
 
-    ``fully``, a fully connected network of the same images, is one of them. ``methods``: title,
+    ``fully``, a fully connected network of the same images, may be one of them. ``methods``: title,
     choice and scores of each baseline and of the network; ``differences``: each baseline's error
     minus the network's, paired by image; ``errors`` of each image; ``examples``: completions.
     """
@@ -94,7 +94,8 @@ def baselines_analysis(run: Run, fully: Run, dataset: Dataset) -> dict[str, Any]
     left, _ = dataset.test.select(positions).halves(given)
     scores = {n: score_images(each.predict, dataset.test, given) for n, each in fitted.items()}
     methods = {n: each.as_dict() | summarise(scores[n], labels) for n, each in fitted.items()}
-    networks = {"mlp": (NAMES["mlp"], fully), "network": (NAMES["default"], run)}
+    networks = {"mlp": (NAMES["mlp"], fully)} if fully else {}
+    networks["network"] = NAMES["default"], run
     for name, (title, own) in networks.items():
         methods[name], scores[name] = {"title": title, **own.metrics}, own.scores
     predict = {n: each.predict for n, each in fitted.items()}

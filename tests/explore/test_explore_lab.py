@@ -194,7 +194,9 @@ def test_the_shown_picture_follows_every_control(page, screenshots):
 
     changes(page, place, count_from)
     assert place.locator(".try-draw small").inner_text().endswith("test image 7")
-    drawn = changes(page, place, lambda: place.get_by_label("network").select_option("cvae"))
+    drawn = changes(
+        page, place, lambda: place.get_by_label("network", exact=True).select_option("cvae")
+    )
     assert len(drawn) == 3 + 4
     more = changes(page, place, lambda: place.get_by_label("draws").fill("6"))
     assert len(more) == 3 + 6

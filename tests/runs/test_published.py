@@ -234,7 +234,7 @@ def test_the_command_line_publishes(run, folder, monkeypatch, capsys):
     assert cli.main(["publish", run.run_id, "--as", "small"]) == 0
     assert capsys.readouterr().out.strip() == str(folder / "small")
     assert cli.main(["publish", "nothing", "--as", "small"]) == 1
-    assert "run nothing is missing" in capsys.readouterr().err
+    assert "run nothing is not in" in capsys.readouterr().err
 
 
 # ---- the model's card
@@ -265,7 +265,7 @@ def test_what_was_trained_here_comes_first(run, tiny_config, sample):
     assert shown_run() == own and "trained in this checkout" in origin(shown_run())
     assert shown_run("cae") == published_runs()["cae"]
     assert shown_run(own.run_id) == own
-    with pytest.raises(RunError, match="run nothing is missing"):
+    with pytest.raises(RunError, match="run nothing is not in"):
         shown_run("nothing")
 
 
