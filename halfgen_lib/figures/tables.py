@@ -205,13 +205,13 @@ def realism_finding(analysis: Analysis) -> str:
     near = [methods[name]["title"] for name, value in above.items() if value["low"] <= 0]
     auc = {row["title"]: row["two_sample"]["whole"]["mean"] for row in measured(methods).values()}
     hardest = min(auc, key=auc.__getitem__)
-    alone = " and no other is within chance of it, image by image" if not near else ""
+    alone = ", and no other is within chance of it, image by image" if not near else ""
     shared = f", which the images do not tell from {', '.join(near)}" if near else ""
     return (
-        f"By Fréchet distance the draws of {lowest['title']} look most real,"
-        f" {lowest['frechet']['mean']:.1f}{shared}{alone}. A network that learned to tell completed"
-        f" images from true ones is least sure of {hardest}, with an area under its curve of"
-        f" {auc[hardest]:.2f}."
+        f"By Fréchet distance the draws of {lowest['title']} look most real"
+        f" ({lowest['frechet']['mean']:.1f}){shared}{alone}. A network that learned to tell"
+        f" completed images from true ones is least sure of {hardest}, with an area of"
+        f" {auc[hardest]:.2f} under its curve."
     )
 
 
