@@ -163,7 +163,7 @@ def pdf_text(build):
 
 def test_pdf_is_whole(rendered):
     text = pdf_text(rendered[0])
-    for title in ("Introduction", "Background", "Methodology", "Results", "Discussion"):
+    for title in ("Introduction", "Related work", "Methods", "Discussion", "Conclusion"):
         assert re.search(rf"\d\s+{title}", text), title
     text = text.replace("\xa0", " ")
     for part in ("Abstract", "References", "Figure 1", "Table 1", "Equation (3)", "SAMPLE DATA"):

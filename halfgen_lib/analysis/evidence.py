@@ -1,5 +1,6 @@
 """All that the report reads: the run that it shows, and what is published."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,10 +29,16 @@ class Evidence:
     analyses: Mapping[str, Mapping[str, Any] | None]
     problems: tuple[str, ...]  # results that were left out: show them
     networks: Mapping[str, Run]  # the published ones
-    seed_curve: Mapping[str, Any]  # read off the seed's figure
+    seed_curve: Mapping[str, Any] | None  # read off the seed's figure
 
     def __getitem__(self, name: str) -> Any:
         return self.analyses[name]
+
+    def share_above(self, variant: str, other: str) -> float:
+        """Return how far a variant's mean test error is above another's; NaN before both are."""
+        both = [self.study[name] for name in (variant, other)]
+        means = [summary.mean("test_mse") if summary.count else math.nan for summary in both]
+        return means[0] / means[1] - 1
 
     def predictions(self) -> dict[str, np.ndarray]:
         """Return what networks make of the first test image of each class: (10, 28, 14) each."""
@@ -56,5 +63,5 @@ def evidence(run_id: str) -> Evidence:
         {name: published(name) for name in PUBLISHED},
         sum((results.problems for results in found.values()), ()),
         published_runs(),
-        read_json(results_path("seed-curve")),
+        read_json(curve) if (curve := results_path("seed-curve")).is_file() else None,
     )

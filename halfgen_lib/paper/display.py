@@ -138,7 +138,7 @@ def _page(title: str, strips: Mapping[str, np.ndarray]) -> str:
     html = f'<div class="page" role="group" aria-label="{escape(title)}"><p>{escape(title)}</p>'
     for name, strip in strips.items():
         source = f"data:image/png;base64,{_png(plt.imsave, strip, **grey)}"
-        image = f'<img src="{source}" alt="{escape(f"{title}, {name}")}"/>'
+        image = f'<img src="{source}" alt="{escape(f"Images of {title}: {name}")}"/>'
         html += f'<div class="strip"><span>{escape(name)}</span>{image}</div>'
     return f"{html}</div>"
 

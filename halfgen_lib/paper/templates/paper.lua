@@ -16,7 +16,7 @@ local function has(element, class) return element.classes:includes(class) end
 local function harmless(element)
   local kept = {}
   for name, value in pairs(element.attributes) do
-    if KEPT[name] then kept[name] = value end
+    if KEPT[name] then kept[#kept + 1] = { name, value } end  -- in their order
   end
   element.attr = pandoc.Attr(element.identifier, element.classes, kept)
   return element
