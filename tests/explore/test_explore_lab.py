@@ -194,7 +194,9 @@ def test_the_shown_picture_follows_every_control(page, screenshots):
 
     changes(page, place, count_from)
     assert place.locator(".try-draw small").inner_text().endswith("test image 7")
-    drawn = changes(page, place, lambda: place.get_by_label("network").select_option("cvae"))
+    drawn = changes(
+        page, place, lambda: place.get_by_label("network", exact=True).select_option("cvae")
+    )
     assert len(drawn) == 3 + 4
     more = changes(page, place, lambda: place.get_by_label("draws").fill("6"))
     assert len(more) == 3 + 6
@@ -264,6 +266,8 @@ def test_a_walk_moves(page, screenshots):
 def test_an_uploaded_picture_is_put_on_the_drawing(page, screenshots):
     place = panel(page, "TryPanel")
     picture = ROOT / "docs" / "completions.png"
+    place.get_by_label("network", exact=True).select_option("autoencoder")  # draws nothing
+    page.get_by_text("| Idle").wait_for()
 
     def choose():
         with page.expect_file_chooser() as chooser:
