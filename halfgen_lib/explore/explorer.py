@@ -18,7 +18,7 @@ from ..evaluation import first_of_each_class, halves_mse
 from ..models.base import Completer
 from ..runs import Run, RunError, find_run
 from ..runs.published import published_runs
-from ..variants import NAMES
+from ..variants import NAMES, VARIANTS
 from .completion import fill
 
 WHAT_TO_RUN = (
@@ -37,8 +37,10 @@ Made = tuple[str, str, Tensor | None]  # whose, what more there is to say, (1, 1
 
 def called(name: str, run: Run) -> str:
     """Return what readers call a run's network; one of one's own has its run's id besides."""
-    title = NAMES.get(run.config.variant, name)
-    return f"{title}, {name}" if name == run.config.run_id else title
+    variant = run.config.variant  # "default" of another network, too
+    is_its = VARIANTS.get(variant, {}).get("model", "cae") == run.config.model
+    title = NAMES.get(variant, name) if is_its else name
+    return f"{title}, {name}" if title != name == run.config.run_id else title
 
 
 class Explorer:
@@ -60,15 +62,16 @@ class Explorer:
         """Tell whether a model draws samples."""
         return hasattr(self.model(model), "sample")
 
-    def strip(self, order: str, label: int | None, model: str, given: Side) -> Tensor:
-        """Return the positions of up to 20 test images, of one class or all, in one of ``ORDERS``.
+    def strip(self, order: str, label: int, model: str, given: Side) -> Tensor:
+        """Return the positions of up to 20 test images, in one of ``ORDERS``.
 
-        Those of all classes in order are two of each; best, median and worst go by the error.
+        They are of the class ``label``, or of all for -1: in order, two of each. Best, median and
+        worst go by the model's error.
         """
         labels, count = self.test.labels, len(self.test)
-        if label is None and order == "in order":
+        if label < 0 and order == "in order":
             return torch.from_numpy(first_of_each_class(labels.numpy(), 2).flatten())
-        own = torch.arange(count) if label is None else (labels == label).nonzero()[:, 0]
+        own = torch.arange(count) if label < 0 else (labels == label).nonzero()[:, 0]
         if order == "at random":
             return own[torch.randperm(len(own))[:STRIP]]
         if order != "in order":

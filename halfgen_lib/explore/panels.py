@@ -122,7 +122,7 @@ class TryPanel(Panel):
     def __init__(self, explorer: Explorer, given: Side = "left"):
         self.hands, self._notes = TryIt(), list[str]()  # what was done to a picture
         self._given = _dropdown("known side", get_args(Side), value=given)
-        classes = [("all classes", None), *zip(CLASS_NAMES, range(len(CLASS_NAMES)), strict=True)]
+        classes = [("all classes", -1), *zip(CLASS_NAMES, range(len(CLASS_NAMES)), strict=True)]
         self._class = _dropdown("class", classes)
         self._number = _number("test image", explorer)
         self._file = widgets.FileUpload(description="a picture of yours", accept="image/*")
@@ -133,7 +133,7 @@ class TryPanel(Panel):
         controls = _completion(explorer, compare=compare)
         if explorer.runs:
             self._explorer, self._model = explorer, controls["model"]
-            self._pick(explorer.strip(ORDERS[0], None, self._model.value, given))
+            self._pick(explorer.strip(ORDERS[0], -1, self._model.value, given))
         super().__init__(explorer, self._complete, {"asked": self.hands} | controls)
         for control in (self._class, self._given, *self._order.values()):
             control.observe(self._choose, "value")
@@ -186,9 +186,11 @@ class TryPanel(Panel):
         image, draws = torch.tensor(pixels), draws if not compare else {}
         notes = self._notes + self._explorer.expect_less(models, given)
         for made in self._explorer.completions(image, given, models, **draws):
+            small = len(made) - (not compare)  # so many in a row: all, or all draws
             panels = [
                 {"name": name, "words": words, "image": b"" if i is None else i.numpy().tobytes()}
-                for name, words, i in made
+                | {"small": small * (compare or k > 0)}
+                for k, (name, words, i) in enumerate(made)
             ]
             still = page([tiles(image, made, given, "a test image")], notes)
             yield {"serial": asked["serial"], "panels": panels, "notes": notes}, still

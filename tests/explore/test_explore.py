@@ -48,7 +48,9 @@ def runs_of(**networks):
     return {
         name: SimpleNamespace(
             model=lambda network=network: network,
-            config=SimpleNamespace(given="left", variant=VARIANT.get(name, name), run_id=""),
+            config=SimpleNamespace(
+                given="left", variant=VARIANT.get(name, name), run_id="", model=name
+            ),
             scores={"mse": np.zeros(0)},
         )
         for name, network in networks.items()
@@ -122,7 +124,7 @@ def test_the_strip_has_best_median_and_worst(explorer, networks, sample):
     left, right = sample.test.halves()
     mse = mse_per_image(networks["cae"].predict(left), right).numpy()
     ranked = np.argsort(mse)
-    strip = {o: explorer.strip(o, None, "cae", "left").numpy() for o in ORDERS}
+    strip = {o: explorer.strip(o, -1, "cae", "left").numpy() for o in ORDERS}
     assert strip["best"].tolist() == ranked[:20].tolist()
     assert strip["worst"].tolist() == ranked[::-1][:20].tolist()
     assert strip["median"][0] == ranked[50] and len(strip["median"]) == 20
@@ -132,7 +134,7 @@ def test_the_strip_has_best_median_and_worst(explorer, networks, sample):
     assert (sample.test.labels[boots] == BOOT).all()
     assert mse[boots].tolist() == sorted(mse[boots].tolist(), reverse=True)
     explorer.runs["cae"].scores = {"mse": -mse}  # a run's own, where they are of these images
-    assert explorer.strip("best", None, "cae", "left").tolist() == ranked[::-1][:20].tolist()
+    assert explorer.strip("best", -1, "cae", "left").tolist() == ranked[::-1][:20].tolist()
 
 
 def test_a_walk_is_straight_in_the_code_and_ends_at_the_images(explorer, networks):

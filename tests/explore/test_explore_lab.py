@@ -266,6 +266,8 @@ def test_a_walk_moves(page, screenshots):
 def test_an_uploaded_picture_is_put_on_the_drawing(page, screenshots):
     place = panel(page, "TryPanel")
     picture = ROOT / "docs" / "completions.png"
+    place.get_by_label("network", exact=True).select_option("autoencoder")  # draws nothing
+    page.get_by_text("| Idle").wait_for()
 
     def choose():
         with page.expect_file_chooser() as chooser:

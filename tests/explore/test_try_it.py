@@ -46,7 +46,7 @@ def networks():
 
 def runs_of(networks):
     metrics = {"overall": {"mse": {"mean": 0.1234}}}
-    config = SimpleNamespace(variant="default", run_id="")
+    config = SimpleNamespace(variant="default", run_id="", model="cae")
     return {
         name: SimpleNamespace(model=lambda model=model: model, metrics=metrics, config=config)
         for name, model in networks.items()
