@@ -254,9 +254,12 @@ def quick(tmp_path_factory):
 
 
 def test_a_quick_bench_takes_seconds_and_says_where_it_stands(quick):
-    """By the processor's clock, its children's included: another program does not move it."""
+    """By the processor's clock, its children's included, which other programs slow down less.
+
+    30 s of an idle machine that imports torch in 2 s.
+    """
     _, seconds, ended = quick
-    assert seconds < 30
+    assert seconds < 15 * measures.import_seconds("torch", "process_time")
     assert "profiler" not in ended.stderr and "Profiler" not in ended.stderr
     lines = ended.stdout.splitlines()
     for number in range(1, 9):
