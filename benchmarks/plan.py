@@ -21,6 +21,7 @@ class Plan:
         image_counts: training images of the epochs that show how cost grows with them.
         scales: of the images' sides, for the same.
         inference: batch sizes.
+        target_images: images of the training file that the recipes are raced on.
         matmul_share: the sides of the matrices that show the machine's peak are divided by it.
     """
 
@@ -32,11 +33,12 @@ class Plan:
     image_counts: tuple[int, ...] = (1_000, 3_000, 10_000, 30_000, 60_000)
     scales: tuple[int, ...] = (1, 2, 4)
     inference: tuple[int, ...] = (1, 64, 4096)
+    target_images: int = 60_000
     matmul_share: int = 1
 
 
 # tries every part out in seconds; its numbers say nothing
-QUICK = Plan("sample", 64, 2, 1, 1, (100, 200), (1, 2), (1, 64), 4)
+QUICK = Plan("sample", 64, 2, 1, 1, (100, 200), (1, 2), (1, 64), 600, 4)
 
 
 def plan_for(device: torch.device, quick: bool = False) -> Plan:
