@@ -161,7 +161,7 @@ def test_the_files_basics(html):
 
 def test_a_gallery_is_pages_in_html_and_its_overview_in_pdf(html, notebook):
     assert html.count('class="page"') == len(CLASS_NAMES)
-    assert "All." not in html and 'alt="Bag, best: MSE' in html
+    assert "All." not in html and 'alt="Images of Bag: best: MSE' in html
     assert PaperPDFExporter().from_notebook_node(notebook)[0].startswith(b"%PDF")
 
 
