@@ -1,11 +1,10 @@
 """Draw the README's pictures into docs/: completions, the study's factors, pages of the report.
 
-Usage: python scripts/draw_readme_pictures.py [RUN_ID]
+Usage: python scripts/draw_readme_pictures.py
 
 `make publish-report` does it, after the report.
 """
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -13,16 +12,17 @@ import numpy as np
 import typst
 from matplotlib.figure import Figure
 
-from halfgen_lib import figures, find_run, join, load
+from halfgen_lib import figures, join, load
 from halfgen_lib.analysis import summaries
 from halfgen_lib.evaluation import first_of_each_class
 from halfgen_lib.runs import Run
+from halfgen_lib.runs.published import published_runs
 from halfgen_lib.runs.record import read_results, results_path
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 REPORT = ROOT / "report" / "published" / "halfgen-report.pdf"
-PAGES = (1, 4, 6)
+PAGES = (1, 5, 13)
 
 
 def save(figure: Figure, name: str) -> None:
@@ -57,13 +57,13 @@ def draw_pages() -> None:
         Path(folder, "r.pdf").write_bytes(REPORT.read_bytes())
         source = Path(folder, "main.typ")
         source.write_text(f"{page}#grid(columns: {count}, column-gutter: 4mm, {pages})", "utf-8")
-        typst.compile(source, output=DOCS / "report.png", root=folder, format="png", ppi=96)
+        typst.compile(source, output=DOCS / "report.png", root=folder, format="png", ppi=110)
 
 
 def main() -> None:
     """Draw all three."""
     DOCS.mkdir(exist_ok=True)
-    draw_completions(find_run(*sys.argv[1:2]))
+    draw_completions(published_runs()["cae"])
     draw_factors()
     draw_pages()
 
