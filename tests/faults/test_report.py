@@ -134,9 +134,9 @@ def test_a_report_that_fails(name, report, fault):
         check_report(root, good, chosen)
 
 
-def test_a_report_of_a_bad_parameter(report, fault):
-    """Nothing is touched: what was made keeps its names."""
-    root, good, _ = report
+def test_a_report_of_a_bad_parameter(report, tmp_path, fault):
+    """Nothing is touched: what was made keeps its names. In a copy, as it makes a report anew."""
+    good, root = report[1], shutil.copytree(report[0], tmp_path / "checkout")
     pipeline.make_report(GOOD, root=root)
     before = contents(root / "report" / "build")
     with fault(SUBJECT):
