@@ -186,10 +186,10 @@ class TryPanel(Panel):
         image, draws = torch.tensor(pixels), draws if not compare else {}
         notes = self._notes + self._explorer.expect_less(models, given)
         for made in self._explorer.completions(image, given, models, **draws):
-            small = len(made) - (not compare)  # so many in a row: all, or all draws
+            row = len(made) - (not compare)  # so many in a row: all, or all draws
             panels = [
                 {"name": name, "words": words, "image": b"" if i is None else i.numpy().tobytes()}
-                | {"small": small * (compare or k > 0)}
+                | {"row": row * (compare or k > 0)}
                 for k, (name, words, i) in enumerate(made)
             ]
             still = page([tiles(image, made, given, "a test image")], notes)

