@@ -126,16 +126,20 @@ class Evaluation:
         if not found:
             return {}
         lowest = min(found, key=found.__getitem__)
-        above = {n: self.above(n, lowest)["frechet_above"] for n in samplers if n != lowest}
+        above = {n: self.frechet_above(n, lowest) for n in samplers if n != lowest}
         return {"lowest": lowest, "above": above}
 
     def above(self, name: str, other: str) -> dict[str, Interval]:
         """Return how far a method's error and Frechet distance are above another's, by image."""
-        sets = (self.features[method] for method in (other, name))
         return {
             "above": bootstrap(self.errors[name] - self.errors[other]),
-            "frechet_above": distances.frechet_difference(self.reference, *sets),
+            "frechet_above": self.frechet_above(name, other),
         }
+
+    def frechet_above(self, name: str, other: str) -> Interval:
+        """Return how far a method's Frechet distance is above another's, paired by image."""
+        sets = (self.features[method] for method in (other, name))
+        return distances.frechet_difference(self.reference, *sets)
 
     def row(self, name: str, method: Predictor) -> dict[str, Any]:
         """Return every measure of a method: means over images with intervals where they are means.
@@ -143,17 +147,16 @@ class Evaluation:
         Of one that draws, besides: ``best_of`` and ``mean_of``, errors for 1 to K draws, the latter
         also for infinitely many; ``mean``, the same of the mean of 16 draws; ``coverage``.
         """
-        learned, judged = (completed_once(method, x, SEED) for x in (self.hidden[0], self.left))
-        told = {"two_sample": self.two_sample(learned, judged)}
+        generator, draws = torch.Generator().manual_seed(SEED), hasattr(method, "sample")
+        drawn = method.sample(self.left, DRAWS, generator) if draws else method.predict(self.left)
+        drawn = drawn.cpu() if draws else drawn[None].cpu()
+        judged, mean = join(self.left, drawn[0]), drawn[:MEAN_OF].mean(0, keepdim=True)
         self.features[name], _ = self.classifier.look(judged)
-        if not hasattr(method, "sample"):
-            completed = method.predict(self.left)[None].cpu()
-            (self.errors[name],) = sampling.draw_mse(completed, self.right)
-            return {"draws": 1} | self.scores(completed) | self.set_measures(completed) | told
-        generator = torch.Generator().manual_seed(SEED)
-        drawn = method.sample(self.left, DRAWS, generator).cpu()
-        mean = drawn[:MEAN_OF].mean(0, keepdim=True)
         (self.errors[name],) = sampling.draw_mse(mean, self.right)
+        learned = completed_once(method, self.hidden[0], SEED)
+        told = {"two_sample": self.two_sample(learned, judged)}
+        if not draws:
+            return {"draws": 1} | self.scores(drawn) | self.set_measures(drawn) | told
         best = sampling.best_of(sampling.draw_mse(drawn, self.right))
         means = sampling.mse_of_means(drawn, self.right, [*range(1, DRAWS + 1), np.inf])
         return {
