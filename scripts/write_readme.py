@@ -15,7 +15,7 @@ from typing import Any
 from halfgen_lib.analysis.published import published, published_benches
 from halfgen_lib.analysis.summaries import Summary, summarise_variants
 from halfgen_lib.evaluation import SEED_REPORT_MSE
-from halfgen_lib.figures.tables import speed_rows, target_rows
+from halfgen_lib.figures.bench_tables import speed_rows, target_rows
 from halfgen_lib.files import project_root, write_atomic
 from halfgen_lib.paper.display import markdown_table
 from halfgen_lib.runs.card import write_card

@@ -19,7 +19,7 @@ from benchmarks.work import Work, count_launches, count_work
 from halfgen_lib.analysis import published as analyses
 from halfgen_lib.config import RunConfig
 from halfgen_lib.data import batches, load, split
-from halfgen_lib.figures import tables
+from halfgen_lib.figures import bench_tables
 from halfgen_lib.files import project_root, read_json, write_json
 from halfgen_lib.models import build_model
 from halfgen_lib.models.padding import conv_output_size, same_padding
@@ -289,19 +289,19 @@ def test_a_bench_measures_every_contender(quick):
 
 def test_a_bench_becomes_tables(quick):
     values, *_ = quick
-    speed = tables.speed_rows(values)
+    speed = bench_tables.speed_rows(values)
     assert [row[""] for row in speed] == ["plain", "ours", "ours, bfloat16"]
     assert speed[0]["speed-up"] == "1.00"
-    assert len(tables.inference_rows(values)) == len(QUICK.inference)
-    assert all("(missed)" in row["validation MSE"] for row in tables.target_rows(values))
-    assert len(tables.ablation_rows(values)) == len(speedrun.ABLATION)
+    assert len(bench_tables.inference_rows(values)) == len(QUICK.inference)
+    assert all("(missed)" in row["validation MSE"] for row in bench_tables.target_rows(values))
+    assert len(bench_tables.ablation_rows(values)) == len(speedrun.ABLATION)
 
 
 def test_a_finding_tells_what_was_measured(quick):
     values, *_ = quick
     values = {**values, "target": values["target"] | {"times_faster": 41.6}}
     speed = {name: row["epoch_seconds"]["median"] for name, row in values["speed"].items()}
-    text = tables.bench_finding(values, "bench-cpu")
+    text = bench_tables.bench_finding(values, "bench-cpu")
     assert f"{speed['plain'] / speed['ours']:.2f} times as fast (ours)" in text
     assert "42 times sooner" in text and "@tbl-bench-cpu-target" in text
 

@@ -1,0 +1,82 @@
+"""Rows of the bench's tables, and what they come to, as text."""
+
+from .tables import Analysis, Row, cells, ranged
+
+RECIPES = {
+    "published": "published recipe, plain loop",
+    "plain_default": "default recipe, plain loop",
+    "ours_default": "default recipe, ours",
+}
+SPEED = {
+    "images a second": ("images_per_second", ",.0f"),
+    "speed-up": ("speed_up", ".2f"),
+    "of matmul peak": ("matmul_share", ".0%"),
+    "times the floor": ("over_floor", ".1f"),
+    "memory (MB)": ("megabytes", ",.0f"),
+}
+ABLATION = {"seconds": ("seconds", ".2f"), "validation MSE": ("val_mse", ".4f")}
+
+
+def speed_rows(bench: Analysis) -> list[Row]:
+    """Return a row for each contender: epochs, memory, shares of the peaks, times the floor."""
+    plain = bench["speed"]["plain"]["epoch_seconds"]["median"]
+    rows = []
+    for name, own in bench["speed"].items():
+        memory = own["peak_memory"]["device"] or own["peak_memory"]["main"]
+        found = {"megabytes": memory / 1e6, "speed_up": plain / own["epoch_seconds"]["median"]}
+        first = {"": name, "s an epoch": ranged(own["epoch_seconds"], 2)}
+        rows.append(first | cells(own | found, SPEED))
+    return rows
+
+
+def inference_rows(bench: Analysis) -> list[Row]:
+    """Return completions a second, one row a batch size."""
+    return [
+        {"batch size": size}
+        | {f"{name}, images a second": ranged(value, 0) for name, value in both.items()}
+        for size, both in bench["inference"].items()
+    ]
+
+
+def target_rows(bench: Analysis) -> list[Row]:
+    """Return a row for each recipe: what the seconds to the seed's error were."""
+    target, missed, rows = bench["target"], {True: "", False: " (missed)"}, []
+    for name, title in RECIPES.items():
+        own = target[name]
+        error = f"{own['val_mse']:.4f}{missed[own['reached']]}"
+        rows.append((title, f"{own['seconds']:.1f}", str(own["epochs"]), error))
+    fast = target["speedrun"]
+    title, epochs = f"speedrun, {fast['runs']} seeds", fast["settings"]["train_size"]
+    error = ranged(fast["val_mse"], 4) + missed[fast["reached"] == fast["runs"]]
+    rows.append((title, ranged(fast["seconds"], 2), f"1, of {epochs:,} images", error))
+    header = ("", "seconds", "epochs", "validation MSE")
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def ablation_rows(bench: Analysis) -> list[Row]:
+    """Return a row for each ingredient of the speedrun that is left out."""
+    found = bench["target"]["ablation"].items()
+    return [{"speedrun with": name} | cells(run, ABLATION) for name, run in found]
+
+
+def bench_finding(bench: Analysis, name: str) -> str:
+    """Return what the report's tables on one device, ``tbl-<name>`` ..., come to."""
+    target, cost, start = (bench[key] for key in ("target", "cost", "startup"))
+    imports = {module: seconds["median"] for module, seconds in start["import_seconds"].items()}
+    seconds = {title: own["epoch_seconds"]["median"] for title, own in bench["speed"].items()}
+    plain = seconds.pop("plain")
+    times = [f"{plain / own:.2f} times as fast ({title})" for title, own in seconds.items()]
+    reached = "a recipe missed the error, so no ratio is given"
+    if ratio := target["times_faster"]:
+        sooner = f"{ratio:.0f} times sooner than the published recipe"
+        reached = f"the speedrun has the seed's error {sooner}"
+    return (
+        f"On {bench['machine']['device']} an epoch is {' and '.join(times)} as in the plain loop"
+        f" (@tbl-{name}), and {reached} (@tbl-{name}-target, @tbl-{name}-parts). The time of an"
+        f" epoch grows with the number of images to the power {cost['images']['slope']:.2f}, that"
+        f" of an image with its pixels to the power {cost['pixels']['slope']:.2f}."
+        f" Completions a second are in @tbl-{name}-inference. To start, importing all that trains"
+        f" takes {imports['halfgen_lib.training'] / imports['torch']:.2f} times as long as"
+        " importing PyTorch alone; loading the verified images,"
+        f" {start['load_seconds']['median']:.2f} s."
+    )
