@@ -38,7 +38,7 @@ class Plan:
 
 
 # tries every part out in seconds; its numbers say nothing
-QUICK = Plan("sample", 64, 2, 1, 1, (100, 200), (1, 2), (1, 64), 600, 4)
+QUICK = Plan("sample", 32, 2, 1, 1, (50, 100), (1, 2), (1, 64), 120, 8)
 
 
 def plan_for(device: torch.device, quick: bool = False) -> Plan:
