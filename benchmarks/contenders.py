@@ -17,8 +17,6 @@ from halfgen_lib.config import RunConfig
 from halfgen_lib.data import Images, Splits
 from halfgen_lib.training import Trainer
 
-from . import plain_loop
-
 # The network and its recipe are the seed's; ours differ in how they are computed.
 OURS: dict[str, dict[str, Any]] = {
     "ours": {},
@@ -53,6 +51,8 @@ def plain(
     splits: Splits, device: torch.device, recipe: str = "default", seed: int = 0, **changes: Any
 ) -> Contender:
     """Return the plain loop with one of its recipes, changed where ``changes`` says so."""
+    from . import plain_loop  # its torchvision is no part of our memory
+
     chosen = replace(plain_loop.RECIPES[recipe], **changes)
     parts = (part.images[:, 0].cpu().numpy() for part in (splits.train, splits.validation))
     training = plain_loop.PlainTraining(chosen, *parts, device, seed)
