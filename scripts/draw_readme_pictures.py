@@ -42,7 +42,7 @@ def draw_completions(run: Run) -> None:
 
 def draw_factors() -> None:
     """Show the error of every variant that the published study holds, one factor a panel."""
-    records = read_results(results_path("study")).records.values()
+    records = read_results(results_path("study")).values()
     variants = summaries.summarise_variants(records)
     factors = summaries.factor_summaries(variants)
     save(figures.factor_dots(factors, variants["default"]), "factors.png")

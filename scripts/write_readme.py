@@ -53,7 +53,7 @@ def results_section() -> str:
 
 def summaries(study: str) -> dict[str, Summary]:
     """Return the summaries of a published study's variants."""
-    return summarise_variants(read_results(results_path(study)).records.values(), study)
+    return summarise_variants(read_results(results_path(study)).values(), study)
 
 
 def bench_section(bench: Mapping[str, Any]) -> str:

@@ -70,7 +70,7 @@ def test_the_table_of_names_has_them_all():
 
 @pytest.mark.parametrize("study", STUDIES)
 def test_tables_of_the_study_hold_no_code_name(study):
-    found = summarise_variants(read_results(results_path(study)).records.values(), study)
+    found = summarise_variants(read_results(results_path(study)).values(), study)
     assert code_names(str(table_rows(found))) == []
     assert code_names(completeness(found, f"{study}.json")) == []
 

@@ -113,7 +113,7 @@ def test_every_model_declares_a_revision_and_every_published_run_is_of_it():
     assert models.REVISIONS.keys() == models.MODELS.keys()
     assert models.revision("a model of one's own") == models.UNDECLARED
     for study in ("study", "beyond"):
-        records = read_results(ROOT / "report" / "results" / f"{study}.json").records.values()
+        records = read_results(ROOT / "report" / "results" / f"{study}.json").values()
         assert records and {staleness(record) for record in records} == {""}
 
 

@@ -27,7 +27,6 @@ class Evidence:
     beyond: Summaries  # of ours
     records: tuple[Record, ...]  # of both
     analyses: Mapping[str, Mapping[str, Any] | None]
-    problems: tuple[str, ...]  # results that were left out: show them
     networks: Mapping[str, Run]  # the published ones
     seed_curve: Mapping[str, Any] | None  # read off the seed's figure
 
@@ -54,14 +53,13 @@ def evidence(run_id: str) -> Evidence:
     """Gather what is told of the run ``run_id``, and all published results."""
     run = find_run(run_id)
     found = {name: read_results(results_path(name)) for name in STUDIES}
-    summaries = [summarise_variants(r.records.values(), name) for name, r in found.items()]
+    summaries = [summarise_variants(records.values(), name) for name, records in found.items()]
     return Evidence(
         run,
         load(run.config.data),
         *summaries,
-        tuple(record for results in found.values() for record in results.records.values()),
+        tuple(record for records in found.values() for record in records.values()),
         {name: published(name) for name in PUBLISHED},
-        sum((results.problems for results in found.values()), ()),
         published_runs(),
         read_json(curve) if (curve := results_path("seed-curve")).is_file() else None,
     )

@@ -9,7 +9,6 @@ import base64
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -21,7 +20,7 @@ from ..config import TRAIN_IMAGES, identity_hash
 from ..evaluation import Interval
 from ..files import RunError, folder, read_bytes, reading, write_atomic
 from ..models import build_model, revision
-from ..settings import Settings
+from ..settings import Settings, complaints
 from . import Run
 
 Text = Annotated[str, Field(max_length=1000)]
@@ -142,9 +141,7 @@ def parse_record(values: Any) -> Record:
     try:
         return Record.model_validate_json(json.dumps(values))
     except ValidationError as error:
-        found = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-        raise RunError("; ".join(found[:3]).removeprefix(": ") + more) from None
+        raise RunError("; ".join(complaints(error))[:500]) from None
 
 
 def _rounded(value: float) -> float:
@@ -170,50 +167,37 @@ def results_path(name: str) -> Path:
 
 
 class ResultsFile(Settings):
-    """What the file is; a damaged record costs itself alone."""
+    """What a results file holds: one record of each variant and seed, all of the same data."""
 
     format: Literal[1]
     data: Literal["full", "sample"]
-    records: list[Any]
+    records: tuple[Record, ...]
+
+    @model_validator(mode="after")
+    def _is_one_table(self) -> Self:
+        keys = set()
+        for number, record in enumerate(self.records):
+            where = f"records.{number} ({record.variant} seed {record.seed})"
+            if record.identity["data"] != self.data:
+                raise ValueError(f"{where} is about {record.identity['data']!r} data")
+            if record.key in keys:
+                raise ValueError(f"{where}: another record has this variant and seed")
+            keys.add(record.key)
+        return self
 
 
-@dataclass(frozen=True)
-class Results:
-    """What a results file holds: its records, and what is wrong with the others."""
+def read_results(path: Path, data: str | None = None) -> dict[tuple[str, int], Record]:
+    """Return a results file's records by variant and seed; one that does not exist holds none.
 
-    data: Literal["full", "sample"]  # what all its runs saw
-    records: dict[tuple[str, int], Record]  # by variant and seed
-    problems: tuple[str, ...]  # one message a record that was left out; show them
-
-
-def read_results(path: Path, data: str | None = None, *, whole: bool = False) -> Results:
-    """Read a results file; one that does not exist holds nothing.
-
-    Raises RunError if it is broken, is about other ``data`` than asked for (None: any), or has
-    problems and must be ``whole``, as what is written would lose what they name.
+    Raises RunError if any of it is damaged, or if it is about other ``data`` than asked for.
     """
     if not path.exists():
-        return Results(data or "full", {}, ())
+        return {}
     with reading(path, "; restore it (git checkout) or move it away"):
         content = ResultsFile.model_validate_json(read_bytes(path))
     if data not in (None, content.data):
         raise RunError(f"{path} is about {content.data!r} data, not {data!r}")
-    records, problems = {}, []
-    for number, values in enumerate(content.records, 1):
-        try:
-            record = parse_record(values)
-            if record.identity["data"] != content.data:
-                raise RunError(f"it is about {record.identity['data']!r} data")
-            if record.key in records:
-                raise RunError("another record has this variant and seed")
-            records[record.key] = record
-        except RunError as error:
-            fields = values if isinstance(values, dict) else {}
-            who = f"{str(fields.get('variant'))[:50]} seed {str(fields.get('seed'))[:10]}"
-            problems.append(f"{path.name}, record {number} ({who}): {error}")
-    if whole and problems:
-        raise RunError("\n".join([*problems, f"repair {path} first"]))
-    return Results(content.data, records, tuple(problems))
+    return {record.key: record for record in content.records}
 
 
 def add_record(path: Path, record: Record) -> None:
@@ -224,10 +208,10 @@ def add_record(path: Path, record: Record) -> None:
     place = os.open(path.parent, os.O_RDONLY)
     try:
         fcntl.flock(place, fcntl.LOCK_EX)  # the system frees it when the process ends
-        results = read_results(path, record.identity["data"], whole=True)
-        records = results.records | {record.key: record}
+        data = record.identity["data"]
+        records = read_results(path, data) | {record.key: record}
         lines = [records[key].model_dump_json() for key in sorted(records)]
-        head = f'{{"format": 1, "data": "{results.data}", "records": [\n'
+        head = f'{{"format": 1, "data": "{data}", "records": [\n'
         write_atomic(path, (head + ",\n".join(lines) + "\n]}\n").encode())
     finally:
         os.close(place)

@@ -77,13 +77,13 @@ def run_study(
             raise
     if failures:
         raise StudyError("\n".join([f"{len(failures)} runs failed:", *failures]))
-    records = read_results(path).records
+    records = read_results(path)
     return [records[config.variant, config.seed] for config in configs]
 
 
 def _pending(configs: list[RunConfig], path: Path, repeat_stale: bool) -> list[RunConfig]:
     """Return what has to be trained; publish what is finished but not yet in the file."""
-    records = read_results(path, configs[0].data, whole=True).records
+    records = read_results(path, configs[0].data)
     published = {record.config_hash: record for record in records.values()}
     pending, stale = [], 0
     for config in configs:

@@ -100,7 +100,7 @@ def test_published_results_survive_a_full_disk(config, whole, small_disk, tmp_pa
     with fault("disk: full"):
         with pytest.raises(OSError, match=r"No space left on device: '.*study\.json'"):
             add_record(path, record)
-        assert path.read_bytes() == before and len(read_results(path).records) == 1
+        assert path.read_bytes() == before and len(read_results(path)) == 1
         assert sorted(p.name for p in small_disk.iterdir()) == ["filler", "study.json"]
 
 

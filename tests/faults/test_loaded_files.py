@@ -178,10 +178,9 @@ def test_a_wrong_entry_in_published_results_is_refused(tmp_path_factory, pristin
     entry[last] = data.draw(st.sampled_from(wrong))
     with fault("loaded files: published results"):
         path.write_text(json.dumps(content))
-        found = read_results(path)
-        assert not found.records and len(found.problems) == 1
-        assert found.problems[0].startswith("results.json, record 1")
-        with pytest.raises(RunError, match="record 1"):
+        with pytest.raises(RunError, match=r"results\.json .*records\.0"):
+            read_results(path)
+        with pytest.raises(RunError, match=r"records\.0"):
             add_record(path, record_of(pristine))
         assert path.read_text() == json.dumps(content)
 

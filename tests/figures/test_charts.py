@@ -22,7 +22,7 @@ def closed():
 @pytest.fixture(scope="module")
 def study():
     return {
-        name: summarise_variants(read_results(results_path(name)).records.values(), name)
+        name: summarise_variants(read_results(results_path(name)).values(), name)
         for name in ("study", "beyond")
     }
 

@@ -24,7 +24,7 @@ WIDER = 1.06  # the page's letters, beside those that measure here
 
 
 def study(name):
-    return summarise_variants(read_results(results_path(name)).records.values(), name)
+    return summarise_variants(read_results(results_path(name)).values(), name)
 
 
 def histories(**variants):

@@ -202,7 +202,7 @@ def test_a_scheduler_that_is_lost_ends_the_study_and_not_its_results(grid, tiny_
     configs = [tiny_config(epochs=1, train_size=50), tiny_config(epochs=500)]
 
     def kill():
-        wait_for(lambda: len(read_results(study_path("sample")).records), "record")
+        wait_for(lambda: len(read_results(study_path("sample"))), "record")
         grid.processes[0].kill()
 
     killer = threading.Thread(target=kill)
@@ -211,7 +211,7 @@ def test_a_scheduler_that_is_lost_ends_the_study_and_not_its_results(grid, tiny_
     with pytest.raises(StudyError, match="the scheduler was lost"):
         run_study(configs, train=train)
     killer.join()
-    assert len(read_results(study_path("sample")).records) == 1
+    assert len(read_results(study_path("sample"))) == 1
     with pytest.raises(StudyError, match="no Dask scheduler answers at tcp://127"):
         list(train(configs))
 
@@ -236,4 +236,4 @@ def test_no_runs_need_no_cluster():
     assert list(train_on_cluster([], scheduler="tcp://127.0.0.1:1")) == []
     with pytest.raises(ValueError, match="workers is -1"):
         list(train_here([None], workers=-1))
-    assert read_results(study_path("sample")).records == {}
+    assert read_results(study_path("sample")) == {}
