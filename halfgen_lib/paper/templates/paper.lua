@@ -5,6 +5,7 @@ local HTML = FORMAT:match("html") ~= nil
 local LONG_TABLE, LONG_TEXT, CODE_COLUMNS = 30, 1500, 90
 local LINE, SMALLEST, GAP = 96, 0.72, 2.4 -- a table's line, in its letters; how far they may shrink
 local LINE_PIXELS = 589 -- the text's width, 442 points
+local appendix = false -- whether the walk has come to it: an unnumbered section
 local SCHEMES = { http = true, https = true, mailto = true, doi = true }
 local KEPT = { picture = true, number = true, width = true, height = true, role = true, ["aria-label"] = true }
 
@@ -163,8 +164,7 @@ end
 
 local function typst_table(element)
   local words, rows, spans = measure(element)
-  local floats = #element.caption.long > 0 and rows <= LONG_TABLE
-    and #pandoc.utils.stringify(pandoc.Blocks { element }) <= LONG_TEXT
+  local long = rows > LONG_TABLE or #pandoc.utils.stringify(pandoc.Blocks { element }) > LONG_TEXT
   local lines, out = spans and { {} } or lines_of(words), pandoc.Blocks {}
   local room = 0
   for _, width in ipairs(words) do room = room + width + GAP end
@@ -173,7 +173,8 @@ local function typst_table(element)
   for i, line in ipairs(lines) do
     local part = #lines > 1 and columns(element, line) or element
     if i > 1 then part.caption, part.identifier = { long = {} }, "" end
-    local open = string.format("#fitted(%.2f, floats: %s)[", size, floats and #lines == 1 and "true" or "false")
+    local floats = #element.caption.long > 0 and not long and not appendix and #lines == 1
+    local open = string.format("#fitted(%.2f, floats: %s, long: %s)[", size, floats, long)
     out:extend { pandoc.RawBlock("typst", open), part, pandoc.RawBlock("typst", "]") }
   end
   return out, false
@@ -235,6 +236,7 @@ local function div(element)
 end
 
 local function header(element)
+  appendix = appendix or element.level == 1 and has(element, "unnumbered")
   if HTML then
     element.level = element.level + 1
   elseif element.content[1] and element.content[1].t == "Span" and has(element.content[1], "number") then
