@@ -38,8 +38,11 @@ bench: .venv/.installed  ## measure our speed beside a plain loop's; needs an id
 	$(BIN)/halfgen bench
 	$(BIN)/python scripts/write_readme.py
 
+# its notebooks run in their own folder: HALFGEN_* paths are made absolute before
+ABSOLUTELY = $(BIN)/python -c 'import os, sys; from halfgen_lib import files; os.execvpe(sys.argv[1], sys.argv[1:], files.environment())'
+
 lab: .venv/.installed  ## open JupyterLab on the project, at its notebooks
-	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks
+	$(ABSOLUTELY) $(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks
 
 clean:  ## remove what was made, but not the runs, the data and .venv
 	rm -rf report/build build *.egg-info .pytest_cache .ruff_cache

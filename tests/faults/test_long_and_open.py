@@ -3,7 +3,7 @@
 import importlib.util
 import json
 import os
-import re
+import shlex
 import subprocess
 import sys
 import time
@@ -82,9 +82,10 @@ def test_nothing_listens_or_calls_home(tmp_path, check):
 
 def test_lab_is_for_this_machine_and_its_token(tmp_path, check):
     """What `make lab` starts listens on loopback alone and answers nobody without the token."""
-    recipe = re.search(r"^lab:.*\n\t(.*)", (ROOT / "Makefile").read_text(), re.M)[1]
-    words = [sys.executable, "-m", *recipe.removeprefix("$(BIN)/").split()]
+    dry = subprocess.run(["make", "-n", "lab"], cwd=ROOT, capture_output=True, text=True)
+    words = shlex.split(dry.stdout.splitlines()[-1])
     own = {
+        "HALFGEN_RUNS": "other-runs",
         "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
         "JUPYTER_RUNTIME_DIR": str(tmp_path / "r"),
     }
@@ -93,6 +94,8 @@ def test_lab_is_for_this_machine_and_its_token(tmp_path, check):
         lab = subprocess.Popen([*words, *extra], cwd=ROOT, env=os.environ | own, stderr=log)
         try:
             info = wait_for_server(tmp_path / "r", lab)
+            runs = psutil.Process(lab.pid).environ()["HALFGEN_RUNS"]
+            assert runs == str(ROOT / "other-runs")  # for notebooks, which run in their own folder
             listening = [c.laddr.ip for c in psutil.Process(lab.pid).net_connections("tcp")
                          if c.status == "LISTEN"]  # fmt: skip
             assert listening and set(listening) <= {"127.0.0.1", "::1"}
