@@ -58,6 +58,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "loss-mse-ssim": {"loss": "mse_ssim"},
     "flip": {"flip": True},
     **{f"train-{n}k": {"train_size": 1_000 * n} for n in (1, 3, 10, 30)},
+    # the same, for as many steps as all 50,000 take: more epochs, the schedule's in proportion
+    "steps-3k": {"train_size": 3_000, "epochs": 327, "plateau_epochs": 33},
+    "steps-10k": {"train_size": 10_000, "epochs": 98, "plateau_epochs": 10},
+    "steps-30k": {"train_size": 30_000, "epochs": 33, "plateau_epochs": 3},
     "long": {"epochs": 60},
     "bfloat16": {"precision": "bfloat16"},
     "mlp": _RECIPE | {"model": "mlp", "epochs": 8, "batch_size": 128, "learning_rate": 1e-3},
@@ -107,6 +111,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "loss": ("default", "loss-l1", "loss-huber", "loss-bce", "loss-mse-ssim"),
     "flip": ("default", "flip"),
     "train_size": ("train-1k", "train-3k", "train-10k", "train-30k", "default"),
+    "steps": ("steps-3k", "steps-10k", "steps-30k", "default"),
     "epochs": ("default", "long"),
     "precision": ("default", "bfloat16"),
     "protocol": ("default", "as_published", "as_published-long"),
