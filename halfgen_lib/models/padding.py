@@ -42,7 +42,7 @@ class PaddedConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, inputs, H, W) to (N, outputs, H', W'); ``size`` is (H, W)."""
         rows, columns = self.extra
-        return super().forward(F.pad(x, (0, columns, 0, rows)))
+        return super().forward(F.pad(x, (0, columns, 0, rows)) if rows or columns else x)
 
 
 class PaddedConvTranspose2d(nn.ConvTranspose2d):
@@ -50,11 +50,14 @@ class PaddedConvTranspose2d(nn.ConvTranspose2d):
 
     def __init__(self, mirrored: PaddedConv2d):
         shape = mirrored.kernel_size, mirrored.stride, mirrored.padding
-        super().__init__(mirrored.out_channels, mirrored.in_channels, *shape)
+        sides = zip(mirrored.size, mirrored.extra, *shape, strict=True)
+        # pixels at the end that no kernel reached
+        left = [(size + extra - k + 2 * pad) % stride for size, extra, k, stride, pad in sides]
+        channels = mirrored.out_channels, mirrored.in_channels
+        super().__init__(*channels, *shape, output_padding=tuple(left))
         self.size, self.extra = mirrored.size, mirrored.extra
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, outputs, H', W') to (N, inputs, H, W)."""
-        (height, width), (rows, columns) = self.size, self.extra
-        whole = super().forward(x, output_size=(height + rows, width + columns))
-        return whole[..., :height, :width]
+        whole, (height, width) = super().forward(x), self.size
+        return whole[..., :height, :width] if any(self.extra) else whole

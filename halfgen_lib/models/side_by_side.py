@@ -38,6 +38,12 @@ def takes_strips(layer: nn.Module) -> bool:
     return layer.kernel_size[1] == layer.stride[1] and layer.kernel_size[0] > 1
 
 
+def hooked(layer: nn.Module) -> bool:
+    """Tell whether something looks on when the layer works."""
+    hooks = ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks")
+    return any(getattr(layer, name) for name in hooks)
+
+
 class SideBySide(nn.Sequential):
     """Layers one after another, whose convolutions work on strips of a batch on a CPU.
 
@@ -47,9 +53,7 @@ class SideBySide(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """Return what the layers make of ``x``, (N, ...)."""
         n, laid = len(x) // gcd(len(x), STRIPS), False
-        hooks = ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks")
-        hooked = any(getattr(layer, name) for layer in self for name in hooks)
-        if x.device.type != "cpu" or n < 2 or hooked:
+        if x.device.type != "cpu" or n < 2 or any(map(hooked, self)):
             return super().forward(x)
         for layer in self:
             if takes_strips(layer):
