@@ -5,7 +5,6 @@ from itertools import product
 from operator import attrgetter
 from typing import NamedTuple
 
-from ..figures.studies import last_doubling
 from ..runs.record import Record
 from ..variants import NAMES, STUDIES
 from .summaries import Summaries, Summary
@@ -43,13 +42,3 @@ def error_curves(summaries: Mapping[str, Summaries]) -> dict[str, dict[str, list
         if curve := points(found, study, axis):
             curves.setdefault(axis, {})[TITLES[study]] = curve
     return curves
-
-
-def finding(curves: Mapping[str, Mapping[str, list[Point]]]) -> str:
-    """Return, in words, what doubling each quantity does at the right end of its curves."""
-    parts = []
-    for axis, networks in curves.items():
-        long = {name: curve for name, curve in networks.items() if len(curve) > 1}
-        if changes := [f"{last_doubling(curve):+.1%} ({name})" for name, curve in long.items()]:
-            parts.append(f"twice the {axis} {', '.join(changes)}")
-    return "; ".join(parts)

@@ -18,6 +18,6 @@ with extra("notebooks"):
         sample_sheet,
         teaser,
     )
-    from .samples import draw_curves, perception_distortion
+    from .samples import perception_distortion
     from .studies import error_curves, factor_dots, symmetry
     from .watch import Watch

@@ -1,7 +1,5 @@
 """Charts of drawn samples: rows of the analysis ``generative`` in, a ``Figure`` out."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -73,26 +71,3 @@ def _draw_point(axes: Axes, row: Analysis, kind: tuple[str, str, bool]) -> tuple
     pen.line(axes, [x["mean"]] * 2, [y["low"], y["high"]], color, alpha=0.5)
     pen.mark(axes, x["mean"], y["mean"], shape, color, 5, filled)
     return x["mean"], y["mean"]
-
-
-def draw_curves(methods: Methods, references: Sequence[str] = ()) -> Figure:
-    """Show the error of the best of m draws, which needs the truth, and of the mean of m.
-
-    Lines across mark the errors of the point predictors named in ``references``.
-    """
-    figure, grid = pen.canvas(72, ncols=2, sharey=True)
-    keys = {"best_of": "best of m draws (an oracle's choice)", "mean_of": "mean of m draws"}
-    for axes, (key, label) in zip(grid, keys.items(), strict=True):
-        for row in drawing(methods).values():
-            mean, (below, above) = pen.error_bars(row[key][: row["draws"]])
-            m = np.arange(1, len(mean) + 1)
-            axes.fill_between(m, mean - below, mean + above, alpha=0.15, linewidth=0)
-            axes.plot(m, mean, marker=".", markersize=3, label=row["title"])
-        for name, line in zip(references, ("--", ":", "-."), strict=False):
-            style = pen.DASHED | {"linestyle": line, "label": methods[name]["title"]}
-            axes.axhline(methods[name]["mse"]["mean"], **style)
-        axes.set(xlabel=label, xscale="log")
-        pen.ticks(axes.xaxis, (1, 2, 4, 8, 16))
-    grid[0].set_title("mean squared error", style="italic")
-    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside right upper")
-    return figure

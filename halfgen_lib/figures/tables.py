@@ -1,6 +1,5 @@
 """Rows of the tables that notebooks and the report share, and what they come to, as text."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,7 +42,6 @@ TEMPERATURE = {
     "90% covers": ("coverage", ".1%"),
     "CRPS": ("crps", ".4f"),
 }
-MEMORY = {"nearest": ("0.0", ".3f"), "1% quantile": ("0.01", ".3f"), "median": ("0.5", ".3f")}
 ENSEMBLE = {
     "one": ("one", ".5f"),
     "disagreement": ("disagreement", ".5f"),
@@ -63,11 +61,6 @@ def ranged(value: Analysis, digits: int) -> str:
     """Return "median (low–high)" of measurements."""
     median, low, high = (f"{value[key]:,.{digits}f}" for key in ("median", "low", "high"))
     return f"{median}{NBSP}({low}–{high})"
-
-
-def readable(text: str) -> str:
-    """Return a text in which each variant in backticks has the name that readers know."""
-    return re.sub(r"`([\w.-]+)`", lambda found: NAMES.get(found[1], found[0]), text)
 
 
 def name_rows() -> list[Row]:
@@ -212,17 +205,6 @@ def temperature_rows(analysis: Analysis) -> list[Row]:
     return [cells(row, TEMPERATURE) for row in analysis["temperature"]["rows"]]
 
 
-def memory_rows(analysis: Analysis) -> list[Row]:
-    """Return how near each sampler's draws are to training right halves, and true halves are."""
-    found = {row["title"]: row["memorised"] for row in drawing(analysis["methods"]).values()}
-    rows = [(title, own["quantiles"], interval(own["below"], 3)) for title, own in found.items()]
-    true = next(iter(found.values()))["true"]
-    return [
-        {"halves": title} | cells(quantiles, MEMORY) | {"share that near": share}
-        for title, quantiles, share in [*rows, ("**true images**", true, "0.010")]
-    ]
-
-
 def floor_rows(analysis: Analysis) -> list[Row]:
     """Return each predictor's error, what of it neighbours share, and what is left."""
     columns = {"error": "mse", "shared with neighbours": "shared", "left": "floor"}
@@ -238,7 +220,6 @@ def ensemble_finding(analysis: Analysis) -> str:
     if "ensembles" not in analysis:
         return ""
     title, values = (analysis["ensembles"][-1][key] for key in ("title", "test"))
-    title = readable(title)
     one, every = (values[key]["mean"] for key in ("one", "all"))
     networks = f"On all {values['one']['count']:,} test images {values['count']} U-Nets ({title})"
     return f"{networks} err by {one:.5f}, their mean by {every:.5f}."
@@ -257,7 +238,7 @@ def ensemble_rows(analysis: Analysis) -> list[Row]:
             own, five[f"five, {images}"] = found[images], found[images]["all"]
             if "infinite" in own:
                 five[f"five, {images}"] = own["infinite"]["mean"] + own["disagreement"]["mean"] / 5
-        first = {"networks": readable(found["title"]), "trained": str(test["count"])}
+        first = {"networks": found["title"], "trained": str(test["count"])}
         rows.append(first | cells(test | five, ENSEMBLE))
     return rows
 

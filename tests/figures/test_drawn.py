@@ -78,7 +78,6 @@ DRAWN = {
     ),
     "plane": lambda: of_generative(figures.perception_distortion, "methods", "real"),
     "draws": lambda: figures.sample_sheet(published("generative")),
-    "many draws": lambda: figures.draw_curves(published("generative")["methods"], ["unet"]),
     "singular values": lambda: figures.singular_values(published("erratum")["singular_values"], 64),
     "histogram": lambda: figures.pixel_histogram(np.geomspace(1e7, 1e4, 256)),
     "classes": lambda: figures.score_dots(published_runs()["cae"].metrics["per_class"], height=62),

@@ -28,14 +28,6 @@ def test_the_table_ends_with_the_true_images():
     assert by_name["ridge"]["90% covers"] == "–" and by_name["flow"]["90% covers"].endswith("%")
 
 
-def test_draws_are_compared_with_true_images():
-    rows = tables.memory_rows(published("generative"))
-    assert [row["halves"] for row in rows][:2] == ["donor, k = 1", "donor, k = 3"] and len(
-        rows
-    ) == 7 + 1
-    assert rows[-1] | {"halves": "**true images**", "share that near": "0.010"} == rows[-1]
-
-
 def test_what_could_be_avoided_is_told_of_each_predictor():
     value = {"mean": 0.01, "low": 0.009, "high": 0.011}
     found = {"mse": value, "shared": value, "floor": value}
@@ -72,14 +64,14 @@ def test_what_an_ensemble_gains_is_told_and_shown():
     test, validation = ensemble_values(0.02, 0.018, 0.017, 0.003), ensemble_values(1, 1, 0.1, 0.5)
     for values in (test, validation):
         del values["infinite"]  # they are of two kinds
-    analysis = {"ensembles": [{"title": "`unet` and `b`", "test": test, "validation": validation}]}
+    analysis = {"ensembles": [{"title": "a and b", "test": test, "validation": validation}]}
     assert tables.ensemble_finding(analysis) == (
-        "On all 10,000 test images 3 U-Nets (U-Net and `b`) err by 0.02000, their mean by 0.01800."
+        "On all 10,000 test images 3 U-Nets (a and b) err by 0.02000, their mean by 0.01800."
     )
     assert tables.ensemble_finding({"methods": {}}) == ""
     assert tables.ensemble_rows(analysis) == [
         {
-            "networks": "U-Net and `b`",
+            "networks": "a and b",
             "trained": "3",
             "one": "0.02000",
             "disagreement": "0.00300",
