@@ -4,10 +4,20 @@ from halfgen_lib.analysis.published import published
 from halfgen_lib.figures import tables
 
 
-def test_an_interval_may_show_its_sign():
+def test_an_interval_may_show_its_sign_and_its_ends():
     value = {"mean": 0.00123, "low": -0.00011, "high": 0.00254}
-    assert tables.interval(value, 3) == "0.001 [-0.000, 0.003]"
-    assert tables.interval(value, 4, "+") == "+0.0012 [-0.0001, +0.0025]"
+    assert tables.formatted(value, "[.3f]") == "0.001 [-0.000, 0.003]"
+    assert tables.formatted(value, "[+.4f]") == "+0.0012 [-0.0001, +0.0025]"
+    assert tables.formatted(value, ".3f") == "0.001" and tables.formatted(None, ".3f") == "–"
+
+
+def test_a_cell_finds_its_value_or_says_that_there_is_none():
+    columns = {"a": ("x > 0.9", ".1f"), "b": ("x > y > z", ".1f"), "c": ("n", ",")}
+    assert tables.cells({"x": {"0.9": 1.5}, "n": 2000}, columns) == {
+        "a": "1.5",
+        "b": "–",
+        "c": "2,000",
+    }
 
 
 def test_gate_on_the_published_results():
