@@ -18,7 +18,7 @@ from ..progress import steps
 from ..runs.record import encode, encode_errors
 from . import distances, floor, sampling
 from .classifier import Classifier, load_classifier
-from .two_sample import completed_once, grey, two_sample_test
+from .two_sample import grey, two_sample_test
 
 IMAGES, DRAWS = 2000, 19  # 19 draws bound central intervals of 50 % and of 90 % exactly
 SEED = 0  # of the choice of images and of the draws
@@ -48,7 +48,6 @@ def generative_analysis(
     data = Evaluation(dataset, classifier, images)
     halves = split(dataset, "holdout").test.halves()
     rows = dict(steps({name: partial(data.row, name, method) for name, method in methods.items()}))
-    rows = {name: {"title": getattr(methods[name], "title", name)} | r for name, r in rows.items()}
     for name in rows.keys() - {COMPARED} if COMPARED in rows else ():
         rows[name] |= data.above(name, COMPARED)
     return {
@@ -137,38 +136,38 @@ class Evaluation:
         Of one that draws, besides: ``spread_skill``, ``coverage``, and the error and the Frechet
         distance of the ``mean`` of 16 draws.
         """
-        generator, samples = torch.Generator().manual_seed(SEED), hasattr(method, "sample")
-        drawn = method.sample(self.left, DRAWS, generator) if samples else method.predict(self.left)
-        drawn = drawn.cpu() if samples else drawn[None].cpu()
-        mean = drawn[:MEAN_OF].mean(0)
-        self.features[name], _ = self.classifier.look(join(self.left, drawn[0]))
+        generator, again = (torch.Generator().manual_seed(SEED) for _ in range(2))
+        drawn = draw(method, self.left, DRAWS, generator)
+        mean, completed = drawn[:MEAN_OF].mean(0), join(self.left, drawn[0])
+        self.features[name], _ = self.classifier.look(completed)
         (self.errors[name],) = sampling.draw_mse(mean[None], self.right)
-        learned = completed_once(method, self.hidden[0], SEED)
+        learned = join(self.hidden[0], draw(method, self.hidden[0], 1, again)[0])
         row = {
+            "title": getattr(method, "title", name),
             "draws": len(drawn),
             **self.scores(drawn),
             **self.set_measures(drawn),
-            "two_sample": self.two_sample(learned, join(self.left, drawn[0])),
+            "two_sample": self.two_sample(learned, completed),
         }
-        if not samples:
+        if len(drawn) == 1:
             return row
         features, _ = self.classifier.look(join(self.left, mean))
         distance = distances.frechet_interval(self.reference, features[None])
-        of_mean = {"count": MEAN_OF, "mse": bootstrap(self.errors[name]), "frechet": distance}
         return row | {
             "spread_skill": sampling.spread_skill(drawn, self.right),
-            "mean": of_mean,
+            "mean": {"count": MEAN_OF, "mse": bootstrap(self.errors[name]), "frechet": distance},
             "coverage": self.coverage(drawn, generator),
         }
 
     def scores(self, drawn: Tensor) -> dict[str, Interval]:
         """Return the means over images of what compares draws with their own truth."""
-        values = {
-            "mse": sampling.draw_mse(drawn, self.right).mean(0),
-            "crps": sampling.crps(drawn, self.right),
-            "energy": sampling.energy_score(drawn, self.right),
-        }
-        return intervals(values)
+        return intervals(
+            {
+                "mse": sampling.draw_mse(drawn, self.right).mean(0),
+                "crps": sampling.crps(drawn, self.right),
+                "energy": sampling.energy_score(drawn, self.right),
+            }
+        )
 
     def set_measures(self, drawn: Tensor) -> dict[str, Any]:
         """Return what true images have as well.
@@ -203,13 +202,19 @@ class Evaluation:
         return bootstrap((distance < limit).mean(0))
 
     def coverage(self, drawn: Tensor, generator: torch.Generator) -> dict[str, Any]:
-        """Return for each level the covered share of ``all`` and of ``unsettled`` pixels."""
+        """Return for each level the covered share of ``unsettled`` pixels."""
         inside, found = sampling.covered(drawn, self.right, LEVELS, generator), {}
-        open_share = self.unsettled.mean(1)
-        for level, hits in zip(LEVELS, inside, strict=True):
-            part = ratio((hits & self.unsettled).mean(1), open_share)
-            found[str(level)] = intervals({"all": hits.mean(1), "unsettled": part})
+        for level, hits in zip(LEVELS, inside & self.unsettled, strict=True):
+            share = ratio(hits.mean(1), self.unsettled.mean(1))
+            found[str(level)] = {"unsettled": bootstrap(share)}
         return found
+
+
+def draw(method: Predictor, left: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Return right halves (K, N, 1, 28, 14): so many draws or, K = 1, what is predicted."""
+    if hasattr(method, "sample"):
+        return method.sample(left, count, generator).cpu()
+    return method.predict(left)[None].cpu()
 
 
 def unsettled(left: Tensor, train_left: Tensor, train_right: Tensor) -> np.ndarray:
@@ -228,9 +233,9 @@ def examples(methods: Methods, test: Images) -> dict[str, Any]:
     """Return, encoded, the first image of each class, and each method's ``point`` and draws."""
     positions = first_of_each_class(test.labels.numpy(), 1)[:, 0]
     left, right = test.select(positions).halves()
-    samplers = {name: each.sample for name, each in methods.items() if hasattr(each, "sample")}
+    samplers = {name: method for name, method in methods.items() if hasattr(method, "sample")}
     seeded = torch.Generator()
-    drawn = {name: draw(left, SHOWN, seeded.manual_seed(SEED)) for name, draw in samplers.items()}
+    drawn = {n: draw(m, left, SHOWN, seeded.manual_seed(SEED)) for n, m in samplers.items()}
     return {
         "positions": positions.tolist(),
         "left": encode(left),

@@ -8,7 +8,6 @@ from operator import attrgetter
 from typing import Any
 
 from ..config import SCHEMA_VERSION, SEEDS, RunConfig
-from ..evaluation import Interval
 from ..runs.record import Record
 from ..variants import NAMES, STUDIES, VARIANTS, members
 
@@ -74,11 +73,6 @@ class Summary:
     def sd(self, measure: str) -> float:
         """Return the standard deviation over seeds; 0 where there is one."""
         return statistics.stdev(self.values(measure)) if self.count > 1 else 0.0
-
-    def interval(self, measure: str) -> Interval:
-        """Return the mean over ``count`` seeds, and one standard deviation to either side."""
-        mean, sd = self.mean(measure), self.sd(measure)
-        return Interval(mean=mean, low=mean - sd, high=mean + sd, count=self.count)
 
     def text(self, measure: str, digits: int) -> str:
         """Return the mean and, where there are several seeds, ± the standard deviation."""
