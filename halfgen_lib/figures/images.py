@@ -210,13 +210,12 @@ def architecture(model: Completer, left: ndarray | None = None) -> Figure:
     middle, pixel, x, spans = 25, 0.86, 0.0, []
     for i, (kind, shape) in enumerate(layers):
         if len(shape) == 3:
-            width, names = (
-                shape[2] * pixel,
-                [
-                    f"{shape[1]} × {shape[2]}",
-                    f"{shape[0]} maps" if len(layers) < 14 else f"× {shape[0]}",
-                ],
-            )
+            channels, rows, columns = shape
+            width = columns * pixel
+            names = [
+                f"{rows} × {columns}",
+                f"{channels} maps" if len(layers) < 14 else f"× {channels}",
+            ]
             end = x + _draw_maps(axes, (x, middle), shape, pixel)
         else:
             width, height, names = 1.5, shape[0] ** 0.5 * 0.88 * pixel, [f"{shape[0]}"]

@@ -399,19 +399,6 @@ def test_what_chance_may_explain_is_told(made):
     assert summaries.seed_noise({}) is None
 
 
-def test_what_is_not_complete_is_named(made):
-    none = {name: Summary(name) for name in ("default", "flip")}
-    assert "There is no run in `x`" in summaries.completeness(none, "x")
-    records = (record_for(made, "flip"),)
-    some = none | {"flip": Summary("flip", records)}
-    assert (
-        "missing: autoencoder; fewer than 3 seeds: mirrored at random."
-        in summaries.completeness(some, "x")
-    )
-    few = {name: Summary(name, records) for name in none}
-    assert "fewer than 3 seeds: all." in summaries.completeness(few, "x")
-
-
 def test_changed_settings_replace_old_results_only_when_there_are_new_ones(made):
     old = changed(record_for(made, "flip"), epochs=99)
     found = summarise_variants([old])["flip"]
