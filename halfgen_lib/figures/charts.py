@@ -13,7 +13,7 @@ from ..variants import NAMES
 from . import pen
 from .tables import Analysis, Methods, drawing
 
-Panels = Mapping[str, pen.Intervals]  # axis label -> one {mean, low, high} a name
+Panels = Mapping[str, Sequence[Mapping[str, float]]]  # axis label -> {mean, low, high} a name
 History = Mapping[str, Sequence[float]]  # train_loss, val_loss and lr, one number an epoch
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NETWORKS = {*NAMES, "ensemble"}
@@ -41,8 +41,10 @@ def dots(
     figure, axes = pen.canvas(height, ncols=len(panels), sharey=True, squeeze=False)
     rows = np.arange(len(names))
     for ax, (label, values) in zip(axes[0], panels.items(), strict=True):
-        mean, spread = pen.error_bars(values)
-        ax.errorbar(mean, rows, xerr=spread, fmt="o", color=pen.BLUE, markersize=4, elinewidth=1.2)
+        ends = ("mean", "low", "high")
+        mean, low, high = (np.array([value[end] for value in values]) for end in ends)
+        bars = {"xerr": [mean - low, high - mean], "elinewidth": 1.2}
+        ax.errorbar(mean, rows, fmt="o", color=pen.BLUE, markersize=4, **bars)
         if label in reference:
             ax.axvline(reference[label], **pen.DASHED)
         ax.set_xlabel(label)

@@ -5,7 +5,7 @@ are 8 points on paper. Ink is black, or black with an opacity: a dark page turns
 stays text, set by the page's own font; none is rotated, and none is a formula.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -27,20 +27,12 @@ THIN = {"color": INK, "alpha": 0.5, "linewidth": 0.6}  # a line for a value to c
 DASHED = {"color": INK, "alpha": 0.6, "linestyle": "--", "linewidth": 0.9}
 
 Names = Sequence[str]
-Intervals = Sequence[Mapping[str, float]]  # each with mean, low, high
 
 
 def canvas(height: float, width: float = WIDTH, **axes) -> tuple[Figure, Any]:
     """Return a figure of this size in mm, and its axes, ``axes`` as ``plt.subplots`` takes."""
     use_paper_style()
     return plt.subplots(figsize=(width / 25.4, height / 25.4), **axes)
-
-
-def error_bars(intervals: Intervals, centre: str = "mean") -> tuple[np.ndarray, np.ndarray]:
-    """Return the centres (N,) of intervals and the distances (2, N) to their ends."""
-    keys = (centre, "low", "high")
-    middle, low, high = (np.array([interval[key] for interval in intervals]) for key in keys)
-    return middle, np.stack([middle - low, high - middle])
 
 
 def sheet(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
