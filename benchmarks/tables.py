@@ -1,6 +1,11 @@
-"""Rows of the bench's tables, and what they come to, as text."""
+"""Rows of the bench's tables, and what they come to, as text: kept beside the values.
 
-from .tables import Analysis, Columns, Row, cells, formatted
+The paper and docs/bench.md show them as they are, so that only this package knows the values.
+"""
+
+from typing import Any
+
+from halfgen_lib.figures.tables import Analysis, Columns, Row, cells, formatted
 
 RECIPES = {
     "published": "published recipe, plain loop",
@@ -16,6 +21,17 @@ SPEED: Columns = {
     "memory (MB)": ("megabytes", ",.0f"),
 }
 ABLATION: Columns = {"seconds": ("seconds", ".2f"), "validation MSE": ("val_mse", ".4f")}
+
+
+def told(bench: Analysis, name: str) -> dict[str, Any]:
+    """Return the ``tables`` of a bench that is published as ``name``, and the ``finding``."""
+    tables = {
+        "speed": speed_rows(bench),
+        "target": target_rows(bench),
+        "parts": ablation_rows(bench),
+        "inference": inference_rows(bench),
+    }
+    return {"tables": tables, "finding": bench_finding(bench, name)}
 
 
 def speed_rows(bench: Analysis) -> list[Row]:
