@@ -16,8 +16,7 @@ from ..evaluation import SEED_REPORT_MSE
 from ..figures.tables import facing_away
 from ..runs import Run
 from ..runs.record import Record
-from .curves import points
-from .summaries import Summaries
+from .summaries import Summaries, points
 
 SEED_EPOCH, SEED_EPOCHS = 17, 20  # Erkol (2023), section 5: "by the 17th epoch", of 20
 HALVINGS = 4  # section 5

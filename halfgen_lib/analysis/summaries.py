@@ -3,10 +3,11 @@
 import math
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..config import SCHEMA_VERSION, SEEDS, RunConfig
 from ..runs.record import Record
@@ -14,6 +15,14 @@ from ..variants import NAMES, STUDIES, VARIANTS, members
 
 OTHER_CODE = "made by another revision"
 USABLE = ("", OTHER_CODE)  # of a record's staleness: its settings are those of its variant
+
+# of a curve: axis -> what of a record it shows, and the factor of each study that varies it
+AXES: dict[str, tuple[Callable[[Record], float], Mapping[str, str]]] = {
+    "parameters": (attrgetter("parameters"), {"study": "features", "beyond": "size"}),
+    "training images": (attrgetter("train_images"), dict.fromkeys(STUDIES, "train_size")),
+    "epochs": (attrgetter("epochs"), {"beyond": "epochs"}),
+}
+TITLES = {"study": NAMES["default"], "beyond": NAMES["unet"]}
 
 # what is averaged over seeds, and where a record has it
 PLACES = {"val_mse": "val_mse", "test_mse": "test.mse.mean", "test_ssim": "test.ssim.mean"}
@@ -139,6 +148,31 @@ def factor_summaries(summaries: Summaries, study: str = "study") -> dict[str, li
         for factor, names in STUDIES[study].items()
     }
     return {factor: own for factor, own in found.items() if len(own) > 1}
+
+
+class Point(NamedTuple):
+    """A variant on a curve: how much of something it was given, and its error."""
+
+    x: float
+    summary: Summary
+
+
+def points(summaries: Summaries, study: str, axis: str) -> list[Point]:
+    """Return the points on an axis of a study's variants that have runs as declared, by x."""
+    measure, factors = AXES[axis]
+    names = STUDIES[study].get(factors.get(study, ""), ())
+    own = [summaries[name] for name in names if name in summaries]
+    found = [Point(measure(s.records[0]), s) for s in own if s.records and s.as_declared]
+    return sorted(found, key=lambda point: point.x)
+
+
+def error_curves(summaries: Mapping[str, Summaries]) -> dict[str, dict[str, list[Point]]]:
+    """Return axis -> network -> its :func:`points`, of each study; what has none is left out."""
+    curves: dict[str, dict[str, list[Point]]] = {}
+    for axis, (study, found) in product(AXES, summaries.items()):
+        if curve := points(found, study, axis):
+            curves.setdefault(axis, {})[TITLES[study]] = curve
+    return curves
 
 
 def table_rows(summaries: Summaries) -> list[dict[str, str]]:

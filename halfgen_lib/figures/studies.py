@@ -15,7 +15,7 @@ from ..data import CLASS_NAMES
 from ..variants import GROUPS, NAMES
 from . import pen
 
-Point = Summary = Any  # of analysis.curves and analysis.summaries, above this package
+Point = Summary = Any  # of analysis.summaries, above this package
 KINDS = (  # of classes: a name for those that lie together, their numbers, their colour and shape
     ("tops, dresses, coats", [0, 2, 3, 4, 6], pen.BLUE, "o"),
     ("", [1], pen.GREEN, "^"),

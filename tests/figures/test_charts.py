@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from halfgen_lib import figures
-from halfgen_lib.analysis import curves
+from halfgen_lib.analysis import summaries
 from halfgen_lib.analysis.published import published
 from halfgen_lib.analysis.summaries import factor_summaries, summarise_variants
 from halfgen_lib.evaluation import SEED_REPORT_MSE
@@ -65,9 +65,9 @@ def test_variants_stand_on_one_scale_and_the_band_is_the_seeds(study):
 
 
 def test_curves_share_their_scales_and_tell_the_last_doubling(study):
-    found = curves.error_curves(study)
+    found = summaries.error_curves(study)
     figure = figures.error_curves(found)
-    assert [ax.get_xlabel() for ax in figure.axes] == list(curves.AXES)
+    assert [ax.get_xlabel() for ax in figure.axes] == list(summaries.AXES)
     figure.draw_without_rendering()
     assert len({ax.get_ylim() for ax in figure.axes}) == 1
     decades = [

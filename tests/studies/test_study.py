@@ -8,7 +8,7 @@ from math import log2
 import pytest
 
 from halfgen_lib import cli, config, models, variants
-from halfgen_lib.analysis import curves, summaries
+from halfgen_lib.analysis import summaries
 from halfgen_lib.analysis.summaries import Summary, staleness, summarise_variants
 from halfgen_lib.config import RunConfig, identity_hash
 from halfgen_lib.data import load, split
@@ -423,7 +423,7 @@ def test_curves_join_the_runs_as_they_are_declared(made):
     ]
     theirs = [record_for(made, "unet-medium")]
     both = {"study": summarise_variants(ours), "beyond": summarise_variants(theirs, "beyond")}
-    found = curves.error_curves(both)
+    found = summaries.error_curves(both)
     images = found["training images"]
     assert [point.x for point in images["autoencoder"]] == [10_000, 50_000]
     # a fourth of the error for five times the images
