@@ -80,7 +80,6 @@ def test_tables_of_the_analyses_hold_no_code_name():
     rows = [
         tables.sampling_rows(generative),
         tables.ensemble_rows(generative),
-        tables.temperature_rows(generative),
         tables.ensemble_finding(generative),
         tables.baseline_rows(baselines),
         tables.facing_rows(facing),

@@ -7,7 +7,6 @@ other and with no number from elsewhere.
 
 import json
 import math
-import time
 from copy import deepcopy
 from itertools import pairwise
 from typing import Any
@@ -108,9 +107,8 @@ def publish_classifier(dataset: Dataset | None = None, *, epochs: int = EPOCHS) 
     Of the full data set if none is given.
     """
     dataset = dataset or load("full")
-    splits, start = split(dataset, "holdout"), time.perf_counter()
+    splits = split(dataset, "holdout")
     network, history = train_classifier(splits.train, splits.validation, epochs=epochs)
-    seconds = time.perf_counter() - start
     right = accuracy(network, splits.test).double().numpy()
     rates = {"learning_rate": LEARNING_RATE, "weight_decay": WEIGHT_DECAY}
     record = {
@@ -119,7 +117,6 @@ def publish_classifier(dataset: Dataset | None = None, *, epochs: int = EPOCHS) 
         "parameters": sum(p.numel() for p in network.parameters()),
         "test_accuracy": {"whole": bootstrap(right)},
         "validation_accuracy": history,
-        "seconds": round(seconds, 1),
         "settings": {"epochs": epochs, "batch_size": BATCH_SIZE, **rates, "seed": SEED},
         "origin": provenance(torch.device("cpu"), dataset.sha256),
     }

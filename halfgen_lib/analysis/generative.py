@@ -16,7 +16,7 @@ from ..data import CLASS_NAMES, Dataset, Images, join, split, stratified_order, 
 from ..evaluation import Interval, bootstrap, first_of_each_class, intervals, ratio, seam_step
 from ..progress import steps
 from ..runs.record import encode, encode_errors
-from . import distances, floor, sampling
+from . import distances, sampling
 from .classifier import Classifier, load_classifier
 from .two_sample import grey, two_sample_test
 
@@ -34,19 +34,17 @@ Methods = Mapping[str, Predictor]  # in the order of tables
 
 
 def generative_analysis(
-    methods: Methods, dataset: Dataset, *, floor_of: Sequence[str] = (), images: int = IMAGES
+    methods: Methods, dataset: Dataset, *, images: int = IMAGES
 ) -> dict[str, Any]:
     """Measure every method on the same test images, 10 or more, stratified by class.
 
     All are fitted on the ``holdout`` split, left half given. ``methods``: title and row of each;
     ``real``: what true halves have of it; ``realism``: how far each sampler's Frechet distance is
     above the lowest one's, paired by image; ``errors``: of each image, of what is predicted or the
-    mean of draws; ``floor``: of the methods named in ``floor_of``, :func:`floor.avoidable` of all
-    test images.
+    mean of draws.
     """
     classifier, record = load_classifier()
     data = Evaluation(dataset, classifier, images)
-    halves = split(dataset, "holdout").test.halves()
     rows = dict(steps({name: partial(data.row, name, method) for name, method in methods.items()}))
     for name in rows.keys() - {COMPARED} if COMPARED in rows else ():
         rows[name] |= data.above(name, COMPARED)
@@ -60,10 +58,6 @@ def generative_analysis(
         "real": data.true_row(),
         "realism": data.realism([name for name, row in rows.items() if row["draws"] > 1]),
         "errors": {name: encode_errors(mse) for name, mse in data.errors.items()},
-        "floor": {
-            name: floor.avoidable(methods[name].predict, halves, data.validation)
-            for name in floor_of
-        },
         "examples": examples(methods, dataset.test),
     }
 
@@ -87,7 +81,7 @@ class Evaluation:
         shown, hidden = (splits.validation.select(own) for own in (shown[:half], shown[-half:]))
         self.labels, self.classifier = test.labels, classifier
         self.left, self.right = test.halves()
-        self.train, self.validation = splits.train.halves(), splits.validation.halves()
+        self.train = splits.train.halves()
         self.unsettled = unsettled(self.left, *self.train)
         self.reference, _ = classifier.look(to_unit(others.images))
         self.true_distance = distances.nearest_rms(self.right, self.train[1])
@@ -98,9 +92,8 @@ class Evaluation:
 
     def true_row(self) -> dict[str, Any]:
         """Return what other true images reach of every measure of sets."""
-        right = self.right[None]
-        sets = (join(*self.hidden), join(self.left, self.right))
-        return self.set_measures(right) | {"two_sample": self.two_sample(*sets)}
+        found = self.two_sample(join(*self.hidden), join(self.left, self.right))
+        return self.set_measures(self.right[None]) | {"two_sample": found}
 
     def two_sample(self, learned: Tensor, judged: Tensor) -> dict[str, Interval]:
         """Return how well completed images (N, 1, 28, 28) are told from true ones."""

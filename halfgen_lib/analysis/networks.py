@@ -97,7 +97,8 @@ def networks_analysis(
     """Return :func:`generative_analysis` of baselines and networks, and what else is told of them.
 
     Of finished ``runs`` by the names in ``NETWORKS``, and ``groups``, title -> two or more U-Nets
-    of different seeds; the mean of the last group is one more method.
+    of different seeds; the mean of the last group is one more method. ``floor``: what of the
+    U-Nets' error on all test images could be avoided (:func:`floor.avoidable`).
     """
     splits = split(dataset, "holdout")
     models = {name: run.model() for name, run in runs.items()}
@@ -112,16 +113,16 @@ def networks_analysis(
         unets = [run.model() for run in [*groups.values()][-1]]
         mean = floor.mean_of([unet.predict for unet in unets])
         methods["ensemble"] = SimpleNamespace(title=f"{len(unets)} U-Nets, mixed", predict=mean)
-    floor_of = [name for name in ("unet", "ensemble") if name in methods]
-    values = generative_analysis(methods, dataset, floor_of=floor_of, images=images)
-    values["runs"] = {}
-    for name, run in runs.items():
+    values = generative_analysis(methods, dataset, images=images)
+    for name in runs:
         values["methods"][name]["title"] = NAMES[name]
-        values["runs"][name] = {
-            "run_id": run.config.run_id,
-            "parameters": models[name].parameter_count(),
-            "test_mse": run.metrics["overall"]["mse"],
-        }
+    values["runs"] = {name: {"run_id": run.config.run_id} for name, run in runs.items()}
+    parts = splits.test.halves(), splits.validation.halves()
+    values["floor"] = {
+        name: floor.avoidable(methods[name].predict, *parts)
+        for name in ("unet", "ensemble")
+        if name in methods
+    }
     more = {}
     if groups:
         more["ensembles"] = partial(ensembles, groups, splits)

@@ -194,11 +194,6 @@ def with_true_images(analysis: Analysis) -> list[tuple[str, Analysis]]:
     return [(row["title"].replace(" ", NBSP), row) for row in rows]
 
 
-def unmeasured(analysis: Analysis) -> list[str]:
-    """Return the titles of methods that :func:`realism_rows` leaves out."""
-    return [row["title"] for row in analysis["methods"].values() if "two_sample" not in row]
-
-
 def realism_finding(analysis: Analysis) -> str:
     """Return whose draws look most real, as far as paired intervals tell, as sentences."""
     methods, found = analysis["methods"], analysis["realism"]
@@ -217,11 +212,6 @@ def realism_finding(analysis: Analysis) -> str:
         f" completed images from true ones is least sure of {hardest}, with an area of"
         f" {auc[hardest]:.2f} under its curve."
     )
-
-
-def temperature_rows(analysis: Analysis) -> list[Row]:
-    """Return what the residual flow's temperature and stretch do to its validation draws."""
-    return [cells(row, TEMPERATURE) for row in analysis["temperature"]["rows"]]
 
 
 def floor_rows(analysis: Analysis) -> list[Row]:
