@@ -27,6 +27,7 @@ from .measures import epoch_floor, measure_inference, measure_memory, measure_sp
 from .plan import Plan
 from .scaling import cost_of_images, cost_of_pixels, default_epoch
 from .speedrun import measure_target
+from .tables import told
 from .work import count_launches, count_work
 
 Values = dict[str, Any]
@@ -104,5 +105,5 @@ def bench(path: Path | None, plan: Plan, device: torch.device) -> Path:
     path = path or bench_path(device, plan.data)
     values = run_bench(plan, device)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, values)
+    write_json(path, values | told(values, bench_path(device).stem))
     return path

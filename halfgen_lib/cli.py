@@ -160,16 +160,15 @@ def study(of: str, data: str, stale: bool, scheduler: str, resource: str, **give
     print(path)
 
 
-@command(option("--half", action="store_true", help="the one of left halves alone"))
-def classifier(half: bool) -> None:
+@command()
+def classifier() -> None:
     """Train and publish the classifier that the measures of samples use."""
-    from .analysis.classifier import NAMES, publish_classifier
+    from .analysis.classifier import NAME, publish_classifier
     from .runs.published import networks_dir
 
     print("training; it takes some minutes", flush=True)
-    for shown, value in publish_classifier(half=half)["test_accuracy"].items():
-        print(f"test accuracy, {shown.replace('_', ' ')}: {value['mean']:.4f}")
-    print(networks_dir() / NAMES[half])
+    print(f"test accuracy: {publish_classifier()['test_accuracy']['whole']['mean']:.4f}")
+    print(networks_dir() / NAME)
 
 
 @command(

@@ -15,7 +15,6 @@ from typing import Any
 from halfgen_lib.analysis.published import published, published_benches
 from halfgen_lib.analysis.summaries import Summary, summarise_variants
 from halfgen_lib.evaluation import SEED_REPORT_MSE
-from halfgen_lib.figures.bench_tables import speed_rows, target_rows
 from halfgen_lib.files import project_root, write_atomic
 from halfgen_lib.paper.display import markdown_table
 from halfgen_lib.runs.card import write_card
@@ -67,10 +66,10 @@ def bench_section(bench: Mapping[str, Any]) -> str:
             f"On {machine['device']} ({machine['cpu']}, torch {machine['torch']}),"
             f" {bench['origin']['created'][:10]}, batch size {plan['batch_size']}, median (range)"
             f" of {plan['rounds']} epochs in turns, validation included ({measured}):",
-            markdown_table(speed_rows(bench)),
+            markdown_table(bench["tables"]["speed"]),
             f"From the first step to the seed's validation error, {target['mse']}; the speedrun"
             f" beside the published recipe in the plain loop: {verdict}.",
-            markdown_table(target_rows(bench)),
+            markdown_table(bench["tables"]["target"]),
         ]
     )
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from halfgen_lib.analysis.published import published
-from halfgen_lib.analysis.summaries import completeness, summarise_variants, table_rows
+from halfgen_lib.analysis.summaries import summarise_variants, table_rows
 from halfgen_lib.config import RunConfig
 from halfgen_lib.figures import tables
 from halfgen_lib.runs.record import read_results, results_path
@@ -72,7 +72,6 @@ def test_the_table_of_names_has_them_all():
 def test_tables_of_the_study_hold_no_code_name(study):
     found = summarise_variants(read_results(results_path(study)).values(), study)
     assert code_names(str(table_rows(found))) == []
-    assert code_names(completeness(found, f"{study}.json")) == []
 
 
 def test_tables_of_the_analyses_hold_no_code_name():
@@ -80,9 +79,7 @@ def test_tables_of_the_analyses_hold_no_code_name():
     facing = published("facing")
     rows = [
         tables.sampling_rows(generative),
-        tables.memory_rows(generative),
         tables.ensemble_rows(generative),
-        tables.temperature_rows(generative),
         tables.ensemble_finding(generative),
         tables.baseline_rows(baselines),
         tables.facing_rows(facing),

@@ -8,18 +8,11 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from ..data import CLASS_NAMES, Dataset, Images, hold_out, to_unit
-from ..evaluation import (
-    Interval,
-    bootstrap,
-    first_of_each_class,
-    halves_mse,
-    mse_per_image,
-    ratio,
-)
+from ..evaluation import Interval, bootstrap, first_of_each_class, halves_mse, mse_per_image, ratio
 from ..models.affine import affine_probe
 from ..runs import Run
 from ..runs.record import encode, encode_errors
-from .distances import flat_rows, nearest_rms, neighbours
+from .distances import flat_rows, neighbours
 
 # Training images that readers of the data set report as mislabelled or badly cut:
 # https://github.com/zalandoresearch/fashion-mnist/issues/166, the instances that it shows
@@ -38,32 +31,28 @@ def class_intervals(values: np.ndarray, labels: np.ndarray) -> dict[str, Interva
 def audit_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     """Look for copies of test images among the training images, and for mislabelled ones.
 
-    ``exact`` counts test images with an identical training image, ``quantiles`` are of the distance
-    to the nearest one. ``reported``: the error of images of the training file that are reported as
-    mislabelled, beside the mean of their own split and class, and the share of these that err less.
-    ``symmetry``: :func:`symmetry_analysis`.
+    ``exact`` counts test images with an identical training image. ``reported``: the error of images
+    of the training file that are reported as mislabelled, beside the mean of their own split and
+    class, and the share of these that err less. ``symmetry``: :func:`symmetry_analysis`.
     """
-    distance = nearest_rms(*(to_unit(part.images) for part in (dataset.test, dataset.train)))
+    known = {image.numpy().tobytes() for image in dataset.train.images}
     return {
         "run_id": run.run_id,
-        "exact": int((distance == 0).sum()),
-        "quantiles": {str(q): float(np.quantile(distance, q)) for q in (0, 0.01, 0.1, 0.5, 0.9, 1)},
+        "exact": sum(image.numpy().tobytes() in known for image in dataset.test.images),
         "reported": _reported(run, dataset),
         "symmetry": symmetry_analysis(run, dataset),
     }
 
 
 def _reported(run: Run, dataset: Dataset) -> list[dict[str, Any]]:
-    labels, validates = dataset.train.labels, torch.zeros(len(dataset.train), dtype=torch.bool)
-    validates[hold_out(labels)[0]] = True
-    mse, found = halves_mse(run.model().predict, dataset.train, run.config.given), []
+    labels, found = dataset.train.labels.numpy(), []
+    validates = np.isin(np.arange(len(labels)), hold_out(dataset.train.labels)[0])
+    mse = halves_mse(run.model().predict, dataset.train, run.config.given)
     for image in (i for i in REPORTED_MISLABELLED if i < len(labels)):
-        alike = (labels == labels[image]) & (validates == validates[image])
-        error, others = float(mse[image]), mse[alike.numpy()]
-        row = {"image": image, "label": CLASS_NAMES[labels[image]], "mse": error}
+        others = mse[(labels == labels[image]) & (validates == validates[image])]
+        row = {"image": image, "label": CLASS_NAMES[labels[image]], "mse": mse[image]}
         row["split"] = "validation" if validates[image] else "training"
-        row |= {"class_mean": others.mean(), "below": (others < error).mean()}
-        found.append(row)
+        found.append(row | {"class_mean": others.mean(), "below": (others < mse[image]).mean()})
     return found
 
 
@@ -90,14 +79,15 @@ def symmetry_analysis(run: Run, dataset: Dataset) -> dict[str, dict[str, Interva
     measures = {"own": mirror_error(left, right).numpy(), "expected": of_pool[nearest].mean(1)}
     mse, random, found = run.scores["mse"], np.random.default_rng(0), {}
     for name, asymmetry in measures.items():
-        several = [rank_correlations(asymmetry, mse, labels)]
+        whole, several = rank_correlations(asymmetry, mse, labels), []
         for _ in range(RESAMPLES):
             few = random.integers(len(labels), size=len(labels))
             several.append(rank_correlations(asymmetry[few], mse[few], labels[few]))
-        ends = np.percentile(several[1:], [2.5, 97.5], axis=0).T
-        both = zip(("overall", "within"), several[0], ends, strict=True)
-        count = len(labels)
-        found[name] = {n: Interval(mean=m, low=lo, high=hi, count=count) for n, m, (lo, hi) in both}
+        low, high = np.percentile(several, [2.5, 97.5], axis=0)
+        found[name] = {
+            kind: Interval(mean=whole[i], low=low[i], high=high[i], count=len(labels))
+            for i, kind in enumerate(("overall", "within"))
+        }
     return found
 
 
@@ -122,9 +112,9 @@ def faces_as_its_class(images: Tensor, labels: Tensor, means: Tensor) -> Tensor:
 def facing_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     """Compare a run's error on the ``test`` set, on the ``mirrored`` test set, and ``by_facing``.
 
-    The latter: for each class in ``FACING`` the error of images that :func:`faces_as_its_class`
-    finds ``with`` and ``against`` it (where there are ``ENOUGH``), the ``share`` with it,
-    and as ``relative`` the same errors over the mean square of the right halves, their content.
+    The latter: for each class in ``FACING`` the ``share`` of images that :func:`faces_as_its_class`
+    finds ``with`` it and, as ``relative``, the error of these and of those ``against`` it (where
+    there are ``ENOUGH``), each over the mean square of the right halves, their content.
     """
     test, labels = dataset.test, dataset.test.labels.numpy()
     means = class_means(to_unit(dataset.train.images), dataset.train.labels)
@@ -134,14 +124,11 @@ def facing_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     mse, of_mirrored = (halves_mse(predict, images, given) for images in (test, mirrored))
     content, by_facing = halves_mse(torch.zeros_like, test, given), {}
     for name in FACING:
-        own = labels == CLASS_NAMES.index(name)
-        groups = {side: own & (facing == (side == "with")) for side in ("with", "against")}
-        groups = {side: chosen for side, chosen in groups.items() if chosen.sum() >= ENOUGH}
-        by_facing[name] = {
-            "share": float(facing[own].mean()),
-            **{side: bootstrap(mse[g]) for side, g in groups.items()},
-            "relative": {s: bootstrap(ratio(mse[g], content[g])) for s, g in groups.items()},
-        }
+        own, relative = labels == CLASS_NAMES.index(name), {}
+        for side, chosen in {"with": own & facing, "against": own & ~facing}.items():
+            if chosen.sum() >= ENOUGH:
+                relative[side] = bootstrap(ratio(mse[chosen], content[chosen]))
+        by_facing[name] = {"share": float(facing[own].mean()), "relative": relative}
     return {
         "run_id": run.run_id,
         "test": class_intervals(mse, labels) | {"all": bootstrap(mse)},
@@ -159,20 +146,18 @@ def erratum_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
     is the largest difference, over the test set, of the network's pixels from sigmoid(A x + b);
     ``completions`` are of the first test image of each class.
     """
-    model = run.model()
+    model, latent = run.model(), run.config.identity()["model_settings"]["latent_dim"]
     matrix, bias = affine_probe(model)
     left = dataset.test.halves(run.config.given)[0].double()
     affine = torch.sigmoid(left.flatten(1) @ matrix.T + bias)
     values = torch.linalg.svdvals(matrix)
-    settings = run.config.identity()["model_settings"]
     shown = first_of_each_class(dataset.test.labels.numpy(), 1)[:, 0]
     return {
         "run_id": run.run_id,
-        **{name: settings[name] for name in ("negative_slope", "latent_dim")},
+        "latent_dim": latent,
         "affine_error": (model.predict(left).flatten(1) - affine).abs().max().item(),
         "singular_values": [float(f"{value:.6g}") for value in values[:128]],
         "rank": int((values > 1e-9 * values[0]).sum()),
-        "val_mse": float(run.history["val_loss"].min()),
         "test_mse": run.metrics["overall"]["mse"],
         "errors": {"public": encode_errors(run.scores["mse"])},
         "completions": encode(model.float().predict(left[shown].float())),

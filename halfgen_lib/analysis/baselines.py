@@ -1,10 +1,11 @@
 """What simple predictors reach: the yardsticks that a network has to beat."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from scipy import linalg
 from torch import Tensor
 
 from .. import extra
@@ -14,8 +15,6 @@ from ..models.base import HALF_SHAPE, check_left
 from .distances import flat_rows, neighbours
 
 with extra("study"):
-    from sklearn import linear_model
-    from sklearn.decomposition import PCA
     from threadpoolctl import threadpool_limits
 
 # Matrices of 784 rows gain little from threads, and lose tenfold where other processes are busy.
@@ -25,20 +24,19 @@ single_threaded = threadpool_limits.wrap(limits=1, user_api="blas")
 class Baseline:
     """A predictor of right halves from left halves, fitted in closed form.
 
-    Its ``hyperparameter``, if any, is chosen from the ascending ``grid``, cut to the ``limit`` that
-    so many training images set. ``value`` is the one in use: as given, else the lowest until
-    :meth:`choose`, None without a grid; ``validation_mse`` has the error of each value tried.
+    Its ``hyperparameter``, if any, is chosen from the ascending ``grid``. ``value`` is the one in
+    use: as given, else the lowest until :meth:`choose`; ``validation_mse`` has the error of each
+    value tried. A baseline without a hyperparameter has the one value None.
     """
 
     title: ClassVar[str]
     hyperparameter: ClassVar[str] = ""
-    grid: ClassVar[Sequence[float]] = ()
-    limit: ClassVar[Callable[[int], float]] = staticmethod(lambda count: np.inf)
+    grid: Sequence[float | None] = (None,)
 
     def __init__(self, value: float | None = None):
         self.value = value
         self.validation_mse: dict[float | None, float] = {}
-        self._values: list[float | None] = []  # of the grid, as the training images allow
+        self._is_fitted = False
 
     def fit(self, left: Tensor, right: Tensor) -> Self:
         """Fit to two or more training halves, (N, 1, 28, 14) in [0, 1] each, and return itself."""
@@ -48,19 +46,18 @@ class Baseline:
             raise ValueError(f"halves are {shapes}; equal shapes of 2 or more images are needed")
         if not bool(((right >= 0) & (right <= 1)).all()):
             raise ValueError("right has values outside [0, 1]")
-        self._values = sorted({min(v, self.limit(len(left))) for v in self.grid}) or [None]
-        self.value = self._values[0] if self.value is None else self.value
         self._fit(flat_rows(left), flat_rows(right))
+        self._is_fitted, self.value = True, self.grid[0] if self.value is None else self.value
         return self
 
     def choose(self, left: Tensor, right: Tensor) -> Self:
         """Use the value that errs least on validation halves, first of equals; return itself."""
         if not len(left):
             raise ValueError("no validation images to choose by")
-        completed = self._complete(left, self._values)
+        completed = self._complete(left, self.grid)
         errors = [mse_per_image(half, right).double().mean().item() for half in completed]
-        self.validation_mse = dict(zip(self._values, errors, strict=True))
-        self.value = self._values[errors.index(min(errors))]
+        self.validation_mse = dict(zip(self.grid, errors, strict=True))
+        self.value = min(self.validation_mse, key=self.validation_mse.__getitem__)
         return self
 
     def predict(self, left: Tensor) -> Tensor:
@@ -75,7 +72,7 @@ class Baseline:
 
     def _check(self, left: Tensor) -> None:
         check_left(left)
-        if not self._values:
+        if not self._is_fitted:
             raise RuntimeError(f"{type(self).__name__} has to be fitted first")
 
     def as_dict(self) -> dict[str, Any]:
@@ -118,10 +115,10 @@ class NearestNeighbours(Baseline):
     title = "k nearest"
     hyperparameter = "k"
     grid = (1, 3, 5, 10, 20, 50)
-    limit = staticmethod(lambda count: count)
 
     def _fit(self, left: np.ndarray, right: np.ndarray) -> None:
         self._left, self._right = left, right
+        self.grid = sorted({min(k, len(left)) for k in type(self).grid})
 
     def _predict(self, left: np.ndarray, values: Sequence[float | None]) -> Iterator[np.ndarray]:
         # One search, nearest first, serves every k: the search is all of the cost.
@@ -150,40 +147,31 @@ class Donor(NearestNeighbours):
         return torch.from_numpy(drawn).reshape(n, *left.shape).to(left)
 
 
-class Affine(Baseline):
-    """An affine map: right = coefficients · left + intercept; ``coefficients(value)`` (392, 392).
+class Ridge(Baseline):
+    """The affine map B that minimises |Y - X B|² + λ |B|² of centred halves X, Y.
 
-    Those below need only the images' mean and covariance: one PCA of them serves every value.
+    Hoerl and Kennard (1970): B = (XᵀX + λI)⁻¹ XᵀY. The products of the halves serve every λ.
     """
-
-    @single_threaded
-    def _fit(self, left: np.ndarray, right: np.ndarray) -> None:
-        images = np.concatenate((left, right), axis=1, dtype=np.float64)
-        self._components = PCA(svd_solver="covariance_eigh", copy=False).fit(images)
-
-    def _predict(self, left: np.ndarray, values: Sequence[float | None]) -> Iterator[np.ndarray]:
-        known, unknown = np.split(self._components.mean_, 2)
-        for value in values:
-            yield (left - known) @ self.coefficients(value).T + unknown
-
-    def _condensed(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return X, Y (M, 392), M <= 784, with the centred images' inner products: their S Vᵀ."""
-        rows = self._components.singular_values_[:, None] * self._components.components_
-        return tuple(np.split(rows, 2, axis=1))
-
-
-class Ridge(Affine):
-    """The affine map B that minimises |Y - X B|² + λ |B|² (Hoerl and Kennard 1970)."""
 
     title = "ridge"
     hyperparameter = "λ"
     grid = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # on the sum over training images
 
     @single_threaded
+    def _fit(self, left: np.ndarray, right: np.ndarray) -> None:
+        self._known, self._unknown = (half.mean(0, dtype=np.float64) for half in (left, right))
+        x, y = left - self._known, right - self._unknown
+        self._xx, self._xy = x.T @ x, x.T @ y
+
+    def _predict(self, left: np.ndarray, values: Sequence[float | None]) -> Iterator[np.ndarray]:
+        for value in values:
+            yield (left - self._known) @ self.coefficients(value).T + self._unknown
+
+    @single_threaded
     def coefficients(self, value: float) -> np.ndarray:
-        """Return Bᵀ."""
-        ridge = linear_model.Ridge(alpha=value, fit_intercept=False, solver="cholesky")
-        return ridge.fit(*self._condensed()).coef_
+        """Return Bᵀ (392, 392)."""
+        penalised = self._xx + value * np.eye(len(self._xx))
+        return linalg.solve(penalised, self._xy, assume_a="pos").T
 
 
 class LowRankRidge(Ridge):
@@ -199,9 +187,9 @@ class LowRankRidge(Ridge):
 
     @single_threaded
     def coefficients(self, value: float) -> np.ndarray:
-        """Return V Vᵀ Bᵀ."""
-        whole, (x, y) = super().coefficients(value), self._condensed()
-        energy = whole @ (x.T @ y)
+        """Return V Vᵀ Bᵀ (392, 392)."""
+        whole = super().coefficients(value)
+        energy = whole @ self._xy
         _, directions = np.linalg.eigh((energy + energy.T) / 2)  # eigenvalues ascend
         leading = directions[:, -self.rank :]
         return leading @ (leading.T @ whole)

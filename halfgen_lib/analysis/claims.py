@@ -13,10 +13,10 @@ import numpy as np
 
 from ..data import Dataset
 from ..evaluation import SEED_REPORT_MSE
+from ..figures.tables import facing_away
 from ..runs import Run
 from ..runs.record import Record
-from .curves import points
-from .summaries import Summaries
+from .summaries import Summaries, points
 
 SEED_EPOCH, SEED_EPOCHS = 17, 20  # Erkol (2023), section 5: "by the 17th epoch", of 20
 HALVINGS = 4  # section 5
@@ -44,10 +44,6 @@ class Claim:
 HEADER = ("", "the seed says", "tested by", "measured", "verdict", "shown in")
 
 
-def _records(summaries: Summaries, variant: str) -> tuple[Record, ...]:
-    return summaries[variant].records if variant in summaries else ()
-
-
 def _spread(values: list[float], digits: int) -> str:
     """Return the range of values over seeds in words."""
     low, high = (f"{end(values):.{digits}f}" for end in (min, max))
@@ -65,7 +61,8 @@ def followed(summaries: Summaries, epochs: int = 1) -> dict[str, list[Record]]:
     """
     found: dict[str, list[Record]] = {}
     for network, variants in FOLLOWED.items():
-        records = {r.seed: r for name in variants for r in _records(summaries, name)}
+        there = [summaries[name] for name in variants if name in summaries]
+        records = {record.seed: record for summary in there for record in summary.records}
         if long := [record for record in records.values() if record.epochs >= epochs]:
             found[network] = long
     return found
@@ -98,24 +95,18 @@ def reproduced(seeds: Sequence[bool]) -> str:
     return f"reproduced by {sum(seeds)} of {len(seeds)} seeds" if any(seeds) else "not reproduced"
 
 
-def halvings(record: Record) -> int:
-    """Return how often a run's learning rate fell in the seed's epochs."""
-    return int((np.diff(record.history.lr[:SEED_EPOCHS]) < 0).sum())
-
-
 def learning_rate_drops(summaries: Summaries) -> Claim:
     """Claim 2: how often the learning rate falls in the seed's epochs."""
-    claim, test = (
-        "The learning rate is halved four times.",
-        f"halvings in {SEED_EPOCHS} epochs, by seed",
-    )
+    claim = "The learning rate is halved four times."
+    test = f"halvings in {SEED_EPOCHS} epochs, by seed"
     if not (networks := followed(summaries, SEED_EPOCHS)):
         return Claim(claim, test)
     measured, verdicts = {}, {}
     for network, records in networks.items():
-        counts = Counter(map(halvings, records))
-        measured[network] = ", ".join(f"{n} in {counts[n]} seeds" for n in sorted(counts))
-        verdicts[network] = reproduced([halvings(r) == HALVINGS for r in records])
+        falls = [int((np.diff(r.history.lr[:SEED_EPOCHS]) < 0).sum()) for r in records]
+        counts = sorted(Counter(falls).items())
+        measured[network] = ", ".join(f"{number} in {seeds} seeds" for number, seeds in counts)
+        verdicts[network] = reproduced([number == HALVINGS for number in falls])
     return Claim(claim, test, _of_each(measured), _of_each(verdicts), "@fig-seeds")
 
 
@@ -140,16 +131,13 @@ def overfitting(summaries: Summaries) -> Claim:
         rise = [r.history.val_loss[-1] / min(r.history.val_loss) - 1 for r in records]
         gap = [r.history.val_loss[-1] / r.history.train_loss[-1] - 1 for r in records]
         best = _spread([r.best_epoch for r in records], 0)
+        seeds = f"{len(records)} seeds" if len(records) > 1 else "one seed"
         measured[network] = (
-            f"best epoch {best} of {records[0].epochs} ({_seeds(records)}), then up by"
+            f"best epoch {best} of {records[0].epochs} ({seeds}), then up by"
             f" {max(rise):.1%}; at the end {max(gap):+.0%} from the training loss"
         )
         verdicts[network] = overfits(rise, gap)
     return Claim(claim, test, _of_each(measured), _of_each(verdicts), "@fig-seeds")
-
-
-def _seeds(records: Sequence[Record]) -> str:
-    return f"{len(records)} seeds" if len(records) > 1 else "one seed"
 
 
 def rank_range(name: str, scores: Mapping[str, Mapping[str, float]]) -> tuple[int, int]:
@@ -195,9 +183,7 @@ def symmetry(values: Mapping[str, Any] | None) -> Claim:
     if not (found := (values or {}).get("symmetry")):
         return Claim(claim, test, "not computed yet: `halfgen analyse`")
     told = {
-        name: "{:.2f}, within a class {:.2f}".format(
-            *(own[k]["mean"] for k in ("overall", "within"))
-        )
+        name: f"{own['overall']['mean']:.2f}, within a class {own['within']['mean']:.2f}"
         for name, own in found.items()
     }
     verdict = symmetry_verdict(*found["expected"].values())
@@ -228,11 +214,10 @@ def facing(values: Mapping[str, Any] | None) -> Claim:
     if values is None:
         return Claim(claim, test, "not computed yet: `halfgen analyse`")
     plain = values["default"]
-    found = {name: own["relative"] for name, own in plain["by_facing"].items()}
-    both = {name: own for name, own in found.items() if {"with", "against"} <= {*own}}
+    found = plain["by_facing"]
+    both = {n: own["relative"] for n, own in found.items() if facing_away(own) is not None}
+    told = ", ".join(f"{name} {facing_away(found[name]):+.0%}" for name in both)
     overall = [plain[part]["all"]["mean"] for part in ("test", "mirrored")]
-    changes = {n: own["against"]["mean"] / own["with"]["mean"] - 1 for n, own in both.items()}
-    told = ", ".join(f"{name} {change:+.0%}" for name, change in changes.items())
     measured = f"all classes {overall[0]:.4f}, mirrored {overall[1]:.4f}; facing away: {told}"
     return Claim(claim, test, measured, facing_verdict(plain, both), "@tbl-facing")
 
@@ -246,10 +231,8 @@ def dataset_size(train: int, test: int) -> Claim:
 
 def more_data(summaries: Summaries, beyond: Summaries) -> Claim:
     """Claim 8: what more training images bring to the seed's network and to the U-Net."""
-    claim, test = (
-        "A larger data set would help.",
-        "test error against the training images, for as many epochs: fewer images, fewer steps",
-    )
+    claim = "A larger data set would help."
+    test = "test error against the training images, for as many epochs: fewer images, fewer steps"
     told, gains = [], []
     for name, found, study in (("", summaries, "study"), ("U-Net: ", beyond, "beyond")):
         curve = points(found, study, "training images")
@@ -273,14 +256,11 @@ def generative_verdict(errors: Sequence[Any], realism: Sequence[Any]) -> str:
 
     Of the ``errors`` of means of draws and of Frechet distances; without any that part is open.
     """
-
-    def told(what: str, differences: Sequence[Any]) -> str:
-        if not differences:
-            return f"open of {what}"
+    verdicts = []
+    for what, differences in (("the error", errors), ("how real it looks", realism)):
         better = any(difference["high"] < 0 for difference in differences)
-        return f"true of {what}" if better else f"not seen of {what}"
-
-    return f"{told('the error', errors)}, {told('how real it looks', realism)}"
+        verdicts.append(f"{'true' if better else 'not seen' if differences else OPEN} of {what}")
+    return ", ".join(verdicts)
 
 
 def generative(values: Mapping[str, Any] | None) -> Claim:

@@ -7,7 +7,6 @@ other and with no number from elsewhere.
 
 import json
 import math
-import time
 from copy import deepcopy
 from itertools import pairwise
 from typing import Any
@@ -18,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from ..data import HALF_WIDTH, Dataset, Images, load, split, to_unit
+from ..data import Dataset, Images, load, split, to_unit
 from ..evaluation import bootstrap
 from ..files import read_bytes, read_manifest, to_json, write_published
 from ..progress import countdown
@@ -26,12 +25,12 @@ from ..runs.provenance import provenance
 from ..runs.published import networks_dir
 from ..training import train_epoch
 
-NAMES = {False: "classifier", True: "classifier-left"}  # of whole images, of left halves
+NAME = "classifier"
 FILES = ("model.safetensors", "record.json")
 FEATURES = 64
 EPOCHS, BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY = 9, 128, 4e-3, 1e-2
 SEED = 0  # of weights, order and dropout
-REMEDY = "`halfgen classifier{}` trains and publishes it (some minutes on one core)"
+REMEDY = "`halfgen classifier` trains and publishes it (some minutes on one core)"
 
 
 class Classifier(nn.Module):
@@ -69,32 +68,21 @@ class Classifier(nn.Module):
         return features.double(), self.head(features).argmax(1)
 
 
-def left_only(images: Tensor) -> Tensor:
-    """Return images (..., 28, 28) whose right half is black."""
-    return F.pad(images[..., :HALF_WIDTH], (0, HALF_WIDTH))
-
-
-def shown(images: Images, half: bool) -> Tensor:
-    """Return the pixels (N, 1, 28, 28) in [0, 1] of images, or of their left half and black."""
-    pixels = to_unit(images.images)
-    return left_only(pixels) if half else pixels
-
-
-def accuracy(classifier: Classifier, images: Images, *, half: bool = False) -> Tensor:
-    """Return whether each image, or its left half alone, is classified as labelled: (N,) bool."""
-    return classifier.look(shown(images, half))[1] == images.labels
+def accuracy(classifier: Classifier, images: Images) -> Tensor:
+    """Return whether each image is classified as labelled: (N,) bool."""
+    return classifier.look(to_unit(images.images))[1] == images.labels
 
 
 def train_classifier(
-    train: Images, validation: Images, *, half: bool = False, epochs: int = EPOCHS
+    train: Images, validation: Images, *, epochs: int = EPOCHS
 ) -> tuple[Classifier, list[float]]:
     """Return a classifier as of its best epoch, and the validation accuracy after each epoch.
 
     AdamW, one cycle of the learning rate (Smith 2018), cross-entropy, no augmentation: the features
-    should see which way an item faces. With ``half`` it is shown left halves beside black.
+    should see which way an item faces.
     """
     order, history, best = torch.Generator().manual_seed(SEED), [], {}
-    pixels, steps = shown(train, half), epochs * math.ceil(len(train) / BATCH_SIZE)
+    pixels, steps = to_unit(train.images), epochs * math.ceil(len(train) / BATCH_SIZE)
     with torch.random.fork_rng():
         torch.manual_seed(SEED)  # weights and dropout
         network = Classifier()
@@ -105,7 +93,7 @@ def train_classifier(
             chosen = torch.randperm(len(train), generator=order).split(BATCH_SIZE)
             batches = ((pixels[few], train.labels[few]) for few in chosen)
             train_epoch(network, batches, network.loss, optimizer, schedule.step)
-            history.append(accuracy(network, validation, half=half).double().mean().item())
+            history.append(accuracy(network, validation).double().mean().item())
             print(f"epoch {epoch}/{epochs}  validation {history[-1]:.4f}; {tell()}", flush=True)
             if history[-1] == max(history):
                 best = deepcopy(network.state_dict())
@@ -113,47 +101,39 @@ def train_classifier(
     return network.eval(), history
 
 
-def publish_classifier(
-    dataset: Dataset | None = None, *, half: bool = False, epochs: int = EPOCHS
-) -> dict[str, Any]:
+def publish_classifier(dataset: Dataset | None = None, *, epochs: int = EPOCHS) -> dict[str, Any]:
     """Train a classifier, score the test set once, publish it, and return its record.
 
-    Of the full data set if none is given. The one of whole images is scored on left halves, too, to
-    say how it fails there; what these tell of the class is the accuracy of the one trained on them.
+    Of the full data set if none is given.
     """
     dataset = dataset or load("full")
-    splits, start = split(dataset, "holdout"), time.perf_counter()
-    network, history = train_classifier(splits.train, splits.validation, half=half, epochs=epochs)
-    seconds = time.perf_counter() - start
-    right = {"left_only": accuracy(network, splits.test, half=True)}
-    if not half:
-        right["whole"] = accuracy(network, splits.test)
+    splits = split(dataset, "holdout")
+    network, history = train_classifier(splits.train, splits.validation, epochs=epochs)
+    right = accuracy(network, splits.test).double().numpy()
     rates = {"learning_rate": LEARNING_RATE, "weight_decay": WEIGHT_DECAY}
     record = {
         "data": dataset.name,
-        "trained_on": "left halves" if half else "whole images",
         "features": FEATURES,
         "parameters": sum(p.numel() for p in network.parameters()),
-        "test_accuracy": {k: bootstrap(v.double().numpy()) for k, v in right.items()},
+        "test_accuracy": {"whole": bootstrap(right)},
         "validation_accuracy": history,
-        "seconds": round(seconds, 1),
         "settings": {"epochs": epochs, "batch_size": BATCH_SIZE, **rates, "seed": SEED},
         "origin": provenance(torch.device("cpu"), dataset.sha256),
     }
     state = {key: value.contiguous() for key, value in network.state_dict().items()}
     contents = zip(FILES, (safetensors.torch.save(state), to_json(record)), strict=True)
-    write_published(networks_dir() / NAMES[half], dict(contents))
+    write_published(networks_dir() / NAME, dict(contents))
     return record
 
 
-def load_classifier(half: bool = False) -> tuple[Classifier, dict[str, Any]]:
-    """Return the published classifier of whole images or left halves, and its record with SHA-256.
+def load_classifier() -> tuple[Classifier, dict[str, Any]]:
+    """Return the published classifier, in evaluation mode, and its record with SHA-256.
 
-    In evaluation mode. A RunError for a missing, damaged or other one says how to train it.
+    A RunError for a missing, damaged or other one says how to train it.
     """
-    place, remedy = networks_dir() / NAMES[half], REMEDY.format(" --half" * half)
-    sums = read_manifest(place, remedy)
-    weights, record = (read_bytes(place / name, remedy) for name in FILES)
+    place = networks_dir() / NAME
+    sums = read_manifest(place, REMEDY)
+    weights, record = (read_bytes(place / name, REMEDY) for name in FILES)
     network = Classifier()
     network.load_state_dict(safetensors.torch.load(weights))
     return network.eval(), json.loads(record) | {"sha256": sums[FILES[0]]}

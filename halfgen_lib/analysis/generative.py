@@ -16,9 +16,9 @@ from ..data import CLASS_NAMES, Dataset, Images, join, split, stratified_order, 
 from ..evaluation import Interval, bootstrap, first_of_each_class, intervals, ratio, seam_step
 from ..progress import steps
 from ..runs.record import encode, encode_errors
-from . import distances, floor, sampling
-from .classifier import Classifier, left_only, load_classifier
-from .two_sample import completed_once, grey, two_sample_test
+from . import distances, sampling
+from .classifier import Classifier, load_classifier
+from .two_sample import grey, two_sample_test
 
 IMAGES, DRAWS = 2000, 19  # 19 draws bound central intervals of 50 % and of 90 % exactly
 SEED = 0  # of the choice of images and of the draws
@@ -26,7 +26,6 @@ MEAN_OF = 16  # draws in the mean that is compared with point predictors
 LEVELS = (0.5, 0.9)
 SHOWN = 6  # draws of each example
 SEARCHED = 4  # draws of each image that are looked for among the training images
-QUANTILES = (0.0, 0.01, 0.1, 0.5, 0.9)
 SIMILAR, UNSETTLED = 50, 0.05  # see `unsettled`
 COMPARED = "default"  # the method that every other one is set against, image by image
 
@@ -35,46 +34,30 @@ Methods = Mapping[str, Predictor]  # in the order of tables
 
 
 def generative_analysis(
-    methods: Methods, dataset: Dataset, *, floor_of: Sequence[str] = (), images: int = IMAGES
+    methods: Methods, dataset: Dataset, *, images: int = IMAGES
 ) -> dict[str, Any]:
     """Measure every method on the same test images, 10 or more, stratified by class.
 
-    All are fitted on the ``holdout`` split, left half given. ``labels``: how often classifiers tell
-    true images' classes, from left halves beside black, and from those when trained for them;
-    ``methods``: title and row of each; ``real``: what true halves have of it; ``realism``: how far
-    each sampler's Frechet distance is above the lowest one's, paired by image; ``errors``: of each
-    image, of what is predicted or the mean of draws; ``floor``: of the methods named in
-    ``floor_of``, :func:`floor.avoidable` of all test images.
+    All are fitted on the ``holdout`` split, left half given. ``methods``: title and row of each;
+    ``real``: what true halves have of it; ``realism``: how far each sampler's Frechet distance is
+    above the lowest one's, paired by image; ``errors``: of each image, of what is predicted or the
+    mean of draws.
     """
-    (classifier, record), (of_halves, half_record) = load_classifier(), load_classifier(half=True)
+    classifier, record = load_classifier()
     data = Evaluation(dataset, classifier, images)
-    whole = join(data.left, data.right)
-    seen = {
-        "true": classifier.look(whole),
-        "left_only": classifier.look(left_only(whole)),
-        "left_only_trained": of_halves.look(left_only(whole)),
-    }
-    halves = split(dataset, "holdout").test.halves()
     rows = dict(steps({name: partial(data.row, name, method) for name, method in methods.items()}))
-    rows = {name: {"title": getattr(methods[name], "title", name)} | r for name, r in rows.items()}
     for name in rows.keys() - {COMPARED} if COMPARED in rows else ():
         rows[name] |= data.above(name, COMPARED)
     return {
         "images": images,
         "reference_images": len(data.reference),
         "draws": DRAWS,
-        "searched_draws": SEARCHED,
         "unsettled": float(data.unsettled.mean()),
-        "classifiers": {"whole": record["sha256"], "left_only": half_record["sha256"]},
-        "labels": {name: data.agreement(classes[None]) for name, (_, classes) in seen.items()},
+        "classifiers": {"whole": record["sha256"]},
         "methods": rows,
         "real": data.true_row(),
         "realism": data.realism([name for name, row in rows.items() if row["draws"] > 1]),
         "errors": {name: encode_errors(mse) for name, mse in data.errors.items()},
-        "floor": {
-            name: floor.avoidable(methods[name].predict, halves, data.validation)
-            for name in floor_of
-        },
         "examples": examples(methods, dataset.test),
     }
 
@@ -98,7 +81,7 @@ class Evaluation:
         shown, hidden = (splits.validation.select(own) for own in (shown[:half], shown[-half:]))
         self.labels, self.classifier = test.labels, classifier
         self.left, self.right = test.halves()
-        self.train, self.validation = splits.train.halves(), splits.validation.halves()
+        self.train = splits.train.halves()
         self.unsettled = unsettled(self.left, *self.train)
         self.reference, _ = classifier.look(to_unit(others.images))
         self.true_distance = distances.nearest_rms(self.right, self.train[1])
@@ -109,9 +92,8 @@ class Evaluation:
 
     def true_row(self) -> dict[str, Any]:
         """Return what other true images reach of every measure of sets."""
-        right = self.right[None]
-        sets = (join(*self.hidden), join(self.left, self.right))
-        return self.set_measures(right) | {"two_sample": self.two_sample(*sets)}
+        found = self.two_sample(join(*self.hidden), join(self.left, self.right))
+        return self.set_measures(self.right[None]) | {"two_sample": found}
 
     def two_sample(self, learned: Tensor, judged: Tensor) -> dict[str, Interval]:
         """Return how well completed images (N, 1, 28, 28) are told from true ones."""
@@ -144,50 +126,48 @@ class Evaluation:
     def row(self, name: str, method: Predictor) -> dict[str, Any]:
         """Return every measure of a method: means over images with intervals where they are means.
 
-        Of one that draws, besides: ``best_of`` and ``mean_of``, errors for 1 to K draws, the latter
-        also for infinitely many; ``mean``, the same of the mean of 16 draws; ``coverage``.
+        Of one that draws, besides: ``spread_skill``, ``coverage``, and the error and the Frechet
+        distance of the ``mean`` of 16 draws.
         """
-        generator, draws = torch.Generator().manual_seed(SEED), hasattr(method, "sample")
-        drawn = method.sample(self.left, DRAWS, generator) if draws else method.predict(self.left)
-        drawn = drawn.cpu() if draws else drawn[None].cpu()
-        judged, mean = join(self.left, drawn[0]), drawn[:MEAN_OF].mean(0, keepdim=True)
-        self.features[name], _ = self.classifier.look(judged)
-        (self.errors[name],) = sampling.draw_mse(mean, self.right)
-        learned = completed_once(method, self.hidden[0], SEED)
-        told = {"two_sample": self.two_sample(learned, judged)}
-        if not draws:
-            return {"draws": 1} | self.scores(drawn) | self.set_measures(drawn) | told
-        best = sampling.best_of(sampling.draw_mse(drawn, self.right))
-        means = sampling.mse_of_means(drawn, self.right, [*range(1, DRAWS + 1), np.inf])
-        return {
-            "draws": DRAWS,
+        generator, again = (torch.Generator().manual_seed(SEED) for _ in range(2))
+        drawn = draw(method, self.left, DRAWS, generator)
+        mean, completed = drawn[:MEAN_OF].mean(0), join(self.left, drawn[0])
+        self.features[name], _ = self.classifier.look(completed)
+        (self.errors[name],) = sampling.draw_mse(mean[None], self.right)
+        learned = join(self.hidden[0], draw(method, self.hidden[0], 1, again)[0])
+        row = {
+            "title": getattr(method, "title", name),
+            "draws": len(drawn),
             **self.scores(drawn),
             **self.set_measures(drawn),
-            **told,
+            "two_sample": self.two_sample(learned, completed),
+        }
+        if len(drawn) == 1:
+            return row
+        features, _ = self.classifier.look(join(self.left, mean))
+        distance = distances.frechet_interval(self.reference, features[None])
+        return row | {
             "spread_skill": sampling.spread_skill(drawn, self.right),
-            "best_of": list(map(bootstrap, best)),
-            "mean_of": list(map(bootstrap, means)),
-            "mean": {"count": MEAN_OF, **self.scores(mean), **self.set_measures(mean)},
+            "mean": {"count": MEAN_OF, "mse": bootstrap(self.errors[name]), "frechet": distance},
             "coverage": self.coverage(drawn, generator),
         }
 
     def scores(self, drawn: Tensor) -> dict[str, Interval]:
         """Return the means over images of what compares draws with their own truth."""
-        values = {
-            "mse": sampling.draw_mse(drawn, self.right).mean(0),
-            "crps": sampling.crps(drawn, self.right),
-            "energy": sampling.energy_score(drawn, self.right),
-            "diversity": sampling.diversity(drawn),
-            "spread": sampling.spread(drawn),
-        }
-        return intervals(values)
+        return intervals(
+            {
+                "mse": sampling.draw_mse(drawn, self.right).mean(0),
+                "crps": sampling.crps(drawn, self.right),
+                "energy": sampling.energy_score(drawn, self.right),
+            }
+        )
 
     def set_measures(self, drawn: Tensor) -> dict[str, Any]:
         """Return what true images have as well.
 
         ``frechet`` and, of the first draws, ``precision`` and ``recall`` against the reference
-        (intervals given the supports); ``agreement`` with the true label; ``seam``; the share of
-        ``black`` pixels, of grey value 0; ``memorised``.
+        (intervals given the supports); ``agreement`` with the true label, a mean over draws, then
+        images; ``seam``; the share of ``black`` pixels, of grey value 0; ``memorised``.
         """
         left = self.left.expand_as(drawn)
         looks = zip(*map(self.classifier.look, join(left, drawn)), strict=True)
@@ -197,40 +177,37 @@ class Evaluation:
             "recall": distances.within(self.reference, features[0]),
             "seam": torch.stack([*map(seam_step, left, drawn)]).mean(0).double().numpy(),
             "black": (grey(drawn) == 0).flatten(2).double().mean((0, 2)).numpy(),
+            "agreement": (classes == self.labels).double().mean(0).numpy(),
         }
         return {
             "frechet": distances.frechet_interval(self.reference, features),
             **intervals(values),
-            "agreement": self.agreement(classes),
-            "memorised": self.memorised(drawn[:SEARCHED]),
+            "memorised": {"below": self.copied(drawn[:SEARCHED])},
         }
 
-    def agreement(self, classes: Tensor) -> Interval:
-        """Return how often classes (K, N) are the true ones: the mean over draws, then images."""
-        return bootstrap((classes == self.labels).double().mean(0).numpy())
+    def copied(self, drawn: Tensor) -> Interval:
+        """Return the share of draws nearer to a training right half than 1 % of true halves are.
 
-    def memorised(self, drawn: Tensor) -> dict[str, Any]:
-        """Return quantiles of the distance to the nearest training right half.
-
-        Beside the ``true`` halves', with the share ``below`` their 1 % quantile. Blurred halves are
-        nearer to everything than sharp ones: a large share calls for a look, 0 is a copy.
+        Blurred halves are nearer to everything than sharp ones: a large share calls for a look.
         """
         limit = np.quantile(self.true_distance, 0.01)
         distance = np.stack([distances.nearest_rms(half, self.train[1]) for half in drawn])
-        return {
-            "quantiles": {str(q): float(np.quantile(distance, q)) for q in QUANTILES},
-            "true": {str(q): float(np.quantile(self.true_distance, q)) for q in QUANTILES},
-            "below": bootstrap((distance < limit).mean(0)),
-        }
+        return bootstrap((distance < limit).mean(0))
 
     def coverage(self, drawn: Tensor, generator: torch.Generator) -> dict[str, Any]:
-        """Return for each level the covered share of ``all`` and of ``unsettled`` pixels."""
+        """Return for each level the covered share of ``unsettled`` pixels."""
         inside, found = sampling.covered(drawn, self.right, LEVELS, generator), {}
-        open_share = self.unsettled.mean(1)
-        for level, hits in zip(LEVELS, inside, strict=True):
-            part = ratio((hits & self.unsettled).mean(1), open_share)
-            found[str(level)] = intervals({"all": hits.mean(1), "unsettled": part})
+        for level, hits in zip(LEVELS, inside & self.unsettled, strict=True):
+            share = ratio(hits.mean(1), self.unsettled.mean(1))
+            found[str(level)] = {"unsettled": bootstrap(share)}
         return found
+
+
+def draw(method: Predictor, left: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Return right halves (K, N, 1, 28, 14): so many draws or, K = 1, what is predicted."""
+    if hasattr(method, "sample"):
+        return method.sample(left, count, generator).cpu()
+    return method.predict(left)[None].cpu()
 
 
 def unsettled(left: Tensor, train_left: Tensor, train_right: Tensor) -> np.ndarray:
@@ -249,9 +226,9 @@ def examples(methods: Methods, test: Images) -> dict[str, Any]:
     """Return, encoded, the first image of each class, and each method's ``point`` and draws."""
     positions = first_of_each_class(test.labels.numpy(), 1)[:, 0]
     left, right = test.select(positions).halves()
-    samplers = {name: each.sample for name, each in methods.items() if hasattr(each, "sample")}
+    samplers = {name: method for name, method in methods.items() if hasattr(method, "sample")}
     seeded = torch.Generator()
-    drawn = {name: draw(left, SHOWN, seeded.manual_seed(SEED)) for name, draw in samplers.items()}
+    drawn = {n: draw(m, left, SHOWN, seeded.manual_seed(SEED)) for n, m in samplers.items()}
     return {
         "positions": positions.tolist(),
         "left": encode(left),

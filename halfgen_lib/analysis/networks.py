@@ -11,9 +11,7 @@ from typing import Any
 import torch
 
 from ..config import RunConfig
-from ..data import Dataset, Images, Splits, join, load, split, stratified_order, to_unit
-from ..evaluation import bootstrap
-from ..models.cvae import CVAECompleter
+from ..data import Dataset, Splits, join, load, split, stratified_order, to_unit
 from ..models.residual_flow import ResidualFlowCompleter
 from ..progress import steps
 from ..runs import Run
@@ -33,7 +31,6 @@ ENSEMBLE = ("unet-wide-member", "unet-wide")
 SEEDS = 3  # of each variant whose mean it is compared with
 DONORS = (1, 3)  # nearest images that a donor is one of, beside the k whose mean errs least
 OF_SETS = ("frechet", "precision", "recall", "two_sample", "black")
-CODES = 64  # that the likelihood of the CVAE is estimated with
 COVERED = 200  # images that show what temperature and stretch do to 90 % intervals
 
 
@@ -90,9 +87,7 @@ def with_earlier(values: dict[str, Any], earlier: dict[str, Any] | None) -> dict
         for shown in ("point", "draws"):
             if name in (pictures := earlier["examples"][shown]):
                 values["examples"][shown][name] = pictures[name]
-    kept = {
-        key: earlier[key] for key in ("ensembles", "temperature", "likelihood") if key in earlier
-    }
+    kept = {key: earlier[key] for key in ("ensembles", "temperature") if key in earlier}
     return kept | values | {"runs": earlier["runs"] | values["runs"]}
 
 
@@ -102,7 +97,8 @@ def networks_analysis(
     """Return :func:`generative_analysis` of baselines and networks, and what else is told of them.
 
     Of finished ``runs`` by the names in ``NETWORKS``, and ``groups``, title -> two or more U-Nets
-    of different seeds; the mean of the last group is one more method.
+    of different seeds; the mean of the last group is one more method. ``floor``: what of the
+    U-Nets' error on all test images could be avoided (:func:`floor.avoidable`).
     """
     splits = split(dataset, "holdout")
     models = {name: run.model() for name, run in runs.items()}
@@ -117,23 +113,21 @@ def networks_analysis(
         unets = [run.model() for run in [*groups.values()][-1]]
         mean = floor.mean_of([unet.predict for unet in unets])
         methods["ensemble"] = SimpleNamespace(title=f"{len(unets)} U-Nets, mixed", predict=mean)
-    floor_of = [name for name in ("unet", "ensemble") if name in methods]
-    values = generative_analysis(methods, dataset, floor_of=floor_of, images=images)
-    values["runs"] = {}
-    for name, run in runs.items():
+    values = generative_analysis(methods, dataset, images=images)
+    for name in runs:
         values["methods"][name]["title"] = NAMES[name]
-        values["runs"][name] = {
-            "run_id": run.config.run_id,
-            "parameters": models[name].parameter_count(),
-            "test_mse": run.metrics["overall"]["mse"],
-        }
+    values["runs"] = {name: {"run_id": run.config.run_id} for name, run in runs.items()}
+    parts = splits.test.halves(), splits.validation.halves()
+    values["floor"] = {
+        name: floor.avoidable(methods[name].predict, *parts)
+        for name in ("unet", "ensemble")
+        if name in methods
+    }
     more = {}
     if groups:
         more["ensembles"] = partial(ensembles, groups, splits)
     if "residual-flow" in models:
         more["temperature"] = partial(temperature_effect, models["residual-flow"], splits, images)
-    if "cvae" in models:
-        more["likelihood"] = partial(likelihood, models["cvae"], dataset.test, images)
     return values | dict(steps(more))
 
 
@@ -153,21 +147,6 @@ def ensembles(groups: Mapping[str, Sequence[Run]], splits: Splits) -> list[dict[
                 del values["infinite"]
         found.append({"title": title, "run_ids": [run.config.run_id for run in runs], **errors})
     return found
-
-
-def likelihood(model: CVAECompleter, test: Images, images: int) -> dict[str, Any]:
-    """Return the CVAE's bounds on the log-density of true right halves, with 1 code and ``CODES``.
-
-    In nats a pixel, of grey values in [0, 1]: they may be above 0.
-    """
-    generator = torch.Generator().manual_seed(0)
-    left, right = test.select(stratified_order(test.labels, generator)[:images]).halves()
-    bounds = {}
-    for codes in (1, CODES):
-        pairs = zip(left.split(500), right.split(500), strict=True)
-        parts = [model.log_likelihood(*pair, codes, generator) for pair in pairs]
-        bounds[str(codes)] = bootstrap((torch.cat(parts) / right[0].numel()).numpy())
-    return {"nats_per_pixel": bounds}
 
 
 def temperature_effect(model: ResidualFlowCompleter, splits: Splits, images: int) -> dict[str, Any]:

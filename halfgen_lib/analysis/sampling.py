@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
-from scipy.special import comb
 from torch import Tensor
 
 from .. import extra
@@ -53,17 +52,6 @@ def mse_of_means(draws: Tensor, right: Tensor, sizes: Iterable[float]) -> np.nda
     """
     one, variance = draw_mse(draws, right).mean(0), spread(draws)
     return np.stack([one - variance * (1 - 1 / size) for size in sizes])
-
-
-def best_of(errors: np.ndarray) -> np.ndarray:
-    """Return the expected lowest of :func:`draw_mse`'s errors in m of K draws, m = 1 to K: (K, N).
-
-    An oracle's score: it picks by the truth. All subsets of m draws are averaged, not the first m:
-    in ascending order the i-th of K errors is the lowest of C(K - i, m - 1) of the C(K, m) subsets.
-    """
-    count = len(errors)
-    m, i = np.mgrid[1 : count + 1, 1 : count + 1]
-    return comb(count - i, m - 1) / comb(count, m) @ np.sort(errors, axis=0)
 
 
 def crps(draws: Tensor, right: Tensor) -> np.ndarray:

@@ -1,19 +1,28 @@
 """What a study's records say: each variant's mean and spread over seeds, and what is missing."""
 
+import math
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..config import SCHEMA_VERSION, SEEDS, RunConfig
-from ..evaluation import Interval
 from ..runs.record import Record
 from ..variants import NAMES, STUDIES, VARIANTS, members
 
 OTHER_CODE = "made by another revision"
 USABLE = ("", OTHER_CODE)  # of a record's staleness: its settings are those of its variant
+
+# of a curve: axis -> what of a record it shows, and the factor of each study that varies it
+AXES: dict[str, tuple[Callable[[Record], float], Mapping[str, str]]] = {
+    "parameters": (attrgetter("parameters"), {"study": "features", "beyond": "size"}),
+    "training images": (attrgetter("train_images"), dict.fromkeys(STUDIES, "train_size")),
+    "epochs": (attrgetter("epochs"), {"beyond": "epochs"}),
+}
+TITLES = {"study": NAMES["default"], "beyond": NAMES["unet"]}
 
 # what is averaged over seeds, and where a record has it
 PLACES = {"val_mse": "val_mse", "test_mse": "test.mse.mean", "test_ssim": "test.ssim.mean"}
@@ -75,11 +84,6 @@ class Summary:
         """Return the standard deviation over seeds; 0 where there is one."""
         return statistics.stdev(self.values(measure)) if self.count > 1 else 0.0
 
-    def interval(self, measure: str) -> Interval:
-        """Return the mean over ``count`` seeds, and one standard deviation to either side."""
-        mean, sd = self.mean(measure), self.sd(measure)
-        return Interval(mean=mean, low=mean - sd, high=mean + sd, count=self.count)
-
     def text(self, measure: str, digits: int) -> str:
         """Return the mean and, where there are several seeds, ± the standard deviation."""
         if not self.records:
@@ -139,38 +143,41 @@ def seed_noise(summaries: Summaries) -> tuple[float, list[str]] | None:
 
 def factor_summaries(summaries: Summaries, study: str = "study") -> dict[str, list[Summary]]:
     """Return factor -> its variants that have records; only where there are two or more."""
-    there = {name: summary for name, summary in summaries.items() if summary.count}
-    found = {f: [there[n] for n in names if n in there] for f, names in STUDIES[study].items()}
+    found = {
+        factor: [summaries[name] for name in names if name in summaries and summaries[name].count]
+        for factor, names in STUDIES[study].items()
+    }
     return {factor: own for factor, own in found.items() if len(own) > 1}
 
 
-def completeness(summaries: Summaries, name: str) -> str:
-    """Return, in Markdown, what of a study is there, missing and stale, and what to do."""
-    counts = [summary.count for summary in summaries.values()]
-    if not any(counts):
-        return f"**No results yet.** There is no run in `{name}`; `make study` fills `study.json`."
-    groups = {
-        "missing": [s.name for s in summaries.values() if not s.count],
-        f"fewer than {SEEDS} seeds": [s.name for s in summaries.values() if 0 < s.count < SEEDS],
-        "stale": [s.name for s in summaries.values() if s.stale],
-    }
-    listed = [
-        f"{what}: {', '.join(names) if len(names) < len(summaries) else 'all'}"
-        for what, names in groups.items()
-        if names
-    ]
-    whole = f"`{name}` holds {sum(counts)} runs of {sum(map(bool, counts))} variants"
-    if not listed:
-        made = "made by code that computes what it does now"
-        return f"{whole}, each with {SEEDS} seeds or more, {made}."
-    todo = "`make study` adds what is missing, `make study STUDY=--stale` repeats what is stale."
-    return f"{whole}. **Not complete:** {'; '.join(listed)}. {todo}"
+class Point(NamedTuple):
+    """A variant on a curve: how much of something it was given, and its error."""
+
+    x: float
+    summary: Summary
+
+
+def points(summaries: Summaries, study: str, axis: str) -> list[Point]:
+    """Return the points on an axis of a study's variants that have runs as declared, by x."""
+    measure, factors = AXES[axis]
+    names = STUDIES[study].get(factors.get(study, ""), ())
+    own = [summaries[name] for name in names if name in summaries]
+    found = [Point(measure(s.records[0]), s) for s in own if s.records and s.as_declared]
+    return sorted(found, key=lambda point: point.x)
+
+
+def error_curves(summaries: Mapping[str, Summaries]) -> dict[str, dict[str, list[Point]]]:
+    """Return axis -> network -> its :func:`points`, of each study; what has none is left out."""
+    curves: dict[str, dict[str, list[Point]]] = {}
+    for axis, (study, found) in product(AXES, summaries.items()):
+        if curve := points(found, study, axis):
+            curves.setdefault(axis, {})[TITLES[study]] = curve
+    return curves
 
 
 def table_rows(summaries: Summaries) -> list[dict[str, str]]:
     """Return the table of all variants, the lowest mean validation MSE first, missing ones last."""
-    there = [summary for summary in summaries.values() if summary.count]
-    missing = [summary for summary in summaries.values() if not summary.count]
+    found = summaries.values()
     return [
         {
             "variant": s.name + ("" if s.can_be_chosen or not s.count else r" \*"),
@@ -180,7 +187,7 @@ def table_rows(summaries: Summaries) -> list[dict[str, str]]:
             "parameters": f"{s.records[0].parameters:,}" if s.count else "–",
             "note": s.note(),
         }
-        for s in sorted(there, key=lambda s: s.mean("val_mse")) + missing
+        for s in sorted(found, key=lambda s: s.mean("val_mse") if s.count else math.inf)
     ]
 
 
@@ -188,11 +195,10 @@ def recipe_rows(summaries: Summaries) -> list[dict[str, str]]:
     """Return how each variant that has records was trained, and the minutes of a run."""
     rows = []
     for summary in (s for s in summaries.values() if s.count):
-        how, records = summary.records[0].identity, summary.records
-        schedule = how.get("schedule", "plateau").replace("_", " ")
-        minutes = statistics.fmean(record.seconds for record in records) / 60
-        average = f", average {how['ema']:g}" if how.get("ema") else ""
+        how, seconds = summary.records[0].identity, [record.seconds for record in summary.records]
         decay = f", decay {how['weight_decay']:g}" if how["weight_decay"] else ""
+        schedule = how.get("schedule", "plateau").replace("_", " ")
+        average = f", average {how['ema']:g}" if how.get("ema") else ""
         rows.append(
             {
                 "network": summary.name,
@@ -201,7 +207,7 @@ def recipe_rows(summaries: Summaries) -> list[dict[str, str]]:
                 "learning rate": f"{how['learning_rate']:g}",
                 "training": f"{how['loss']}, {how['optimizer']}{decay}, {schedule}{average}",
                 "seeds": str(summary.count),
-                "minutes": f"{minutes:.0f}",
+                "minutes": f"{statistics.fmean(seconds) / 60:.0f}",
             }
         )
     return rows
@@ -209,27 +215,27 @@ def recipe_rows(summaries: Summaries) -> list[dict[str, str]]:
 
 def origin_rows(records: Iterable[Record]) -> list[dict[str, str]]:
     """Return where and when the records were made: one row a device and library."""
-    commit, groups = attrgetter("origin.git_commit"), {}
+    groups: dict[tuple[str, str], list[Record]] = {}
     for record in sorted(records, key=attrgetter("origin.finished")):
         device = record.origin.device.replace(" 1 threads", " 1 thread")
         key = device, record.origin.versions.get("torch", "unknown")
         groups.setdefault(key, []).append(record)
-    return [
-        {
-            "device": device,
-            "torch": torch,
-            "runs": str(len(own)),
-            "hours": f"{sum(record.seconds for record in own) / 3600:.1f}",
-            "dates": _first_to_last(record.origin.finished[:10] for record in own),
-            "commits": _first_to_last(c[:8] + "+" * ("+" in c) for c in map(commit, own)),
-        }
-        for (device, torch), own in sorted(groups.items())
-    ]
-
-
-def _first_to_last(texts: Iterable[str]) -> str:
-    unique = list(dict.fromkeys(texts))
-    return " – ".join(dict.fromkeys((unique[0], unique[-1])))
+    rows = []
+    for (device, torch), own in sorted(groups.items()):
+        ends = [own[place].origin for place in (0, -1)]
+        dates = [origin.finished[:10] for origin in ends]
+        commits = [o.git_commit[:8] + "+" * ("+" in o.git_commit) for o in ends]
+        rows.append(
+            {
+                "device": device,
+                "torch": torch,
+                "runs": str(len(own)),
+                "hours": f"{sum(record.seconds for record in own) / 3600:.1f}",
+                "dates": " – ".join(dict.fromkeys(dates)),
+                "commits": " – ".join(dict.fromkeys(commits)),
+            }
+        )
+    return rows
 
 
 def selection_rows(
@@ -250,7 +256,7 @@ def selection_rows(
         ("temperature and stretch of draws", "validation", int("temperature" in drawn)),
         ("nothing: measured as they are", "–", len(drawn.get("methods", ()))),
     ]
+    rows = [(chosen, part, times) for chosen, part, times in rows if times]
+    rows.append(("**in all**", "", sum(times for *_, times in rows)))
     header = ("chosen", "by images of", "scorings of the test images")
-    found = [dict(zip(header, (*row[:2], str(row[2])), strict=True)) for row in rows if row[2]]
-    total = {"chosen": "**in all**", "by images of": "", header[2]: str(sum(r[2] for r in rows))}
-    return [*found, total]
+    return [dict(zip(header, map(str, row), strict=True)) for row in rows]

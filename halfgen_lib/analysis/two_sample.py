@@ -13,7 +13,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from ..data import HALF_WIDTH, Images, join
+from ..data import HALF_WIDTH, Images
 from ..evaluation import Interval
 from .classifier import Classifier, train_classifier
 
@@ -82,11 +82,3 @@ def two_sample_test(
         network = learn(*seen[0])
         found[name] = auc(*(suspicion(network, images) for images in seen[1]))
     return found
-
-
-def completed_once(method: Any, left: Tensor, seed: int) -> Tensor:
-    """Return whole images (N, 1, 28, 28): left halves with one draw each, or what is predicted."""
-    if hasattr(method, "sample"):
-        generator = torch.Generator().manual_seed(seed)
-        return join(left, method.sample(left, 1, generator)[0].cpu())
-    return join(left, method.predict(left).cpu())

@@ -7,7 +7,14 @@ scale. Colours are of Okabe and Ito's palette, which readers with any colour vis
 from .. import extra
 
 with extra("notebooks"):
-    from .charts import dots, loss_curves, pixel_histogram, score_dots, singular_values
+    from .charts import (
+        dots,
+        loss_curves,
+        perception_distortion,
+        pixel_histogram,
+        score_dots,
+        singular_values,
+    )
     from .images import (
         architecture,
         baseline_grid,
@@ -18,6 +25,5 @@ with extra("notebooks"):
         sample_sheet,
         teaser,
     )
-    from .samples import draw_curves, perception_distortion
     from .studies import error_curves, factor_dots, symmetry
     from .watch import Watch

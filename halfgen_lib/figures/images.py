@@ -71,18 +71,16 @@ def completions(
     return image_grid(pairs, CLASS_NAMES, titles, group=2, **options)
 
 
-def baseline_grid(
-    analysis: Analysis, test: Images, given: str, *, true: str = "true", **options
-) -> Figure:
+def baseline_grid(analysis: Analysis, test: Images, given: str, **options) -> Figure:
     """Show the examples of the analysis ``baselines``: a class a row, a method a column.
 
-    The first column, ``true``, has the test images themselves; ``options``: as in `image_grid`.
+    The first column has the test images themselves; ``options``: as in `image_grid`.
     """
     examples, methods = analysis["examples"], analysis["methods"]
     left, right = test.select(examples["positions"]).halves(given)
     guesses = [torch.from_numpy(decode(text))[:, None] for text in examples["completions"].values()]
     columns = [join(left, half, given)[:, 0].numpy() for half in (right, *guesses)]
-    titles = [true, *(method["title"] for method in methods.values())]
+    titles = ["true", *(method["title"] for method in methods.values())]
     return image_grid(np.stack(columns, axis=1), CLASS_NAMES, titles, **options)
 
 
@@ -210,13 +208,9 @@ def architecture(model: Completer, left: ndarray | None = None) -> Figure:
     middle, pixel, x, spans = 25, 0.86, 0.0, []
     for i, (kind, shape) in enumerate(layers):
         if len(shape) == 3:
-            width, names = (
-                shape[2] * pixel,
-                [
-                    f"{shape[1]} × {shape[2]}",
-                    f"{shape[0]} maps" if len(layers) < 14 else f"× {shape[0]}",
-                ],
-            )
+            channels, rows, width = *shape[:2], shape[2] * pixel
+            maps = f"{channels} maps" if len(layers) < 14 else f"× {channels}"
+            names = [f"{rows} × {shape[2]}", maps]
             end = x + _draw_maps(axes, (x, middle), shape, pixel)
         else:
             width, height, names = 1.5, shape[0] ** 0.5 * 0.88 * pixel, [f"{shape[0]}"]

@@ -5,7 +5,7 @@ are 8 points on paper. Ink is black, or black with an opacity: a dark page turns
 stays text, set by the page's own font; none is rotated, and none is a formula.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
 from ..paper.display import use_paper_style
@@ -27,20 +27,12 @@ THIN = {"color": INK, "alpha": 0.5, "linewidth": 0.6}  # a line for a value to c
 DASHED = {"color": INK, "alpha": 0.6, "linestyle": "--", "linewidth": 0.9}
 
 Names = Sequence[str]
-Intervals = Sequence[Mapping[str, float]]  # each with mean, low, high
 
 
 def canvas(height: float, width: float = WIDTH, **axes) -> tuple[Figure, Any]:
     """Return a figure of this size in mm, and its axes, ``axes`` as ``plt.subplots`` takes."""
     use_paper_style()
     return plt.subplots(figsize=(width / 25.4, height / 25.4), **axes)
-
-
-def error_bars(intervals: Intervals, centre: str = "mean") -> tuple[np.ndarray, np.ndarray]:
-    """Return the centres (N,) of intervals and the distances (2, N) to their ends."""
-    keys = (centre, "low", "high")
-    middle, low, high = (np.array([interval[key] for interval in intervals]) for key in keys)
-    return middle, np.stack([middle - low, high - middle])
 
 
 def sheet(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
@@ -91,9 +83,9 @@ def mark(axes: Axes, x, y, shape: str, color: str, size: float = 5, fill=True, *
 def ticks(axis: Any, values: Sequence[float], names: str | Names = "{:g}") -> None:
     """Put ticks at these values alone, in plain text: their names, or a format of them."""
     told = list(map(names.format, values)) if isinstance(names, str) else names
-    axis.set_major_locator(FixedLocator(list(values)))
+    axis.set_major_locator(FixedLocator(values))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda _, place: told[place] if place else told[0]))
+    axis.set_major_formatter(FixedFormatter(told))
 
 
 def round_numbers(low: float, high: float, most: int = 5) -> list[float]:

@@ -15,7 +15,7 @@ from ..data import CLASS_NAMES
 from ..variants import GROUPS, NAMES
 from . import pen
 
-Point = Summary = Any  # of analysis.curves and analysis.summaries, above this package
+Point = Summary = Any  # of analysis.summaries, above this package
 KINDS = (  # of classes: a name for those that lie together, their numbers, their colour and shape
     ("tops, dresses, coats", [0, 2, 3, 4, 6], pen.BLUE, "o"),
     ("", [1], pen.GREEN, "^"),
@@ -121,21 +121,18 @@ def _draw_variant(axes: Axes, height: float, summary: Summary, mean: float, band
     pen.mark(axes, value, height, "o", color, 4, **face)
 
 
-def error_curves(
-    curves: Mapping[str, Mapping[str, Sequence[Point]]], floor: float | None = None
-) -> Figure:
+def error_curves(curves: Mapping[str, Mapping[str, Sequence[Point]]]) -> Figure:
     """Show the test error against what lowers it, one panel a quantity, all on the same scales.
 
     ``curves``: quantity -> network, two at most -> its points. A decade is as wide in each panel,
-    so that slopes compare; at each end stands what the last doubling gave. A dashed line marks the
-    ``floor``, what no predictor can avoid, if there is one.
+    so that slopes compare; at each end stands what the last doubling gave.
     """
     xs = {q: [p.x for own in found.values() for p in own] for q, found in curves.items()}
     ends = {name: (min(own) / 1.3, max(own) * 3.2) for name, own in xs.items()}  # room at the end
     decades = [math.log10(end / start) for start, end in ends.values()]
     points = [point for found in curves.values() for own in found.values() for point in own]
     errors = [point.summary.mean("test_mse") for point in points]
-    limits = 0.95 * min([*errors, floor or 1]), 2.05 * min(errors)
+    limits = 0.95 * min(errors), 2.05 * min(errors)
     shape = {"sharey": True, "squeeze": False, "width_ratios": decades}
     figure, (row,) = pen.canvas(72, ncols=len(curves), **shape)
     for axes, (quantity, networks), decade in zip(row, curves.items(), decades, strict=True):
@@ -148,12 +145,10 @@ def error_curves(
         for name, own in networks.items():
             look = (pen.BLUE, "o") if name == NAMES["default"] else (pen.ORANGE, "s")
             _draw_curve(axes, own, *look, name)
-        if floor is not None:
-            axes.axhline(floor, label="what no predictor can avoid", **pen.DASHED)
     levels = MaxNLocator(6).tick_values(*limits)
     pen.ticks(row[0].yaxis, levels[(limits[0] < levels) & (levels < limits[1])], "{:.3f}")
     row[0].set_title("test error (mean squared)", **pen.NAME)
-    pen.legend(figure, 3)
+    pen.legend(figure, 2)
     return figure
 
 

@@ -1,6 +1,5 @@
 """Rows of the tables that notebooks and the report share, and what they come to, as text."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,80 +11,94 @@ from ..variants import NAMES, VARIANTS
 Row = dict[str, str]
 Analysis = Mapping[str, Any]
 Methods = Mapping[str, Analysis]  # name -> a row of the analysis ``generative``
+Columns = Mapping[str, tuple[str, str]]  # title -> where a value stands, and its format: `cells`
 
 NBSP = "\u00a0"  # keeps a cell on one line
-FACING = {
-    "as it is": ("default test", ".4f"),
-    "mirrored": ("default mirrored", ".4f"),
-    "with flips": ("flip test", ".4f"),
-    "with flips, mirrored": ("flip mirrored", ".4f"),
-    "facing away, over content": ("change", "+.0%"),
+SCORES: Columns = {
+    "MSE": ("mse", "[.4f]"),
+    "PSNR (dB)": ("psnr", ".1f"),
+    "SSIM": ("ssim", "[.3f]"),
 }
-SAMPLING = {
+FACING = {
+    "as it is": "default > test",
+    "mirrored": "default > mirrored",
+    "with flips": "flip > test",
+    "with flips, mirrored": "flip > mirrored",
+}
+SAMPLING: Columns = {
     "MSE, one": ("mse", ".4f"),
-    "MSE, mean": ("mse of mean", ".4f"),
+    "MSE, mean": ("mean > mse", ".4f"),
     "CRPS": ("crps", ".4f"),
     "energy": ("energy", ".3f"),
-    "90% covers": ("covers", ".0%"),
+    "90% covers": ("coverage > 0.9 > unsettled", ".0%"),
     "spread over skill": ("spread_skill", ".2f"),
     "same class": ("agreement", ".1%"),
     "seam": ("seam", ".3f"),
 }
-REALISM = {
+REALISM: Columns = {
+    "Fréchet": ("frechet", "[.1f]"),
+    "AUC, whole": ("two_sample > whole", "[.2f]"),
+    "AUC, right": ("two_sample > right", "[.2f]"),
     "precision": ("precision", ".2f"),
     "recall": ("recall", ".2f"),
     "black pixels": ("black", ".1%"),
 }
-TEMPERATURE = {
+TEMPERATURE: Columns = {
     "temperature": ("temperature", "g"),
     "stretch": ("stretch", "g"),
     "Fréchet": ("frechet", ".1f"),
     "90% covers": ("coverage", ".1%"),
     "CRPS": ("crps", ".4f"),
 }
-MEMORY = {"nearest": ("0.0", ".3f"), "1% quantile": ("0.01", ".3f"), "median": ("0.5", ".3f")}
-ENSEMBLE = {
-    "one": ("one", ".5f"),
-    "disagreement": ("disagreement", ".5f"),
-    "mean of 5": ("five, test", ".5f"),
-    "of infinitely many": ("infinite", ".5f"),
-    "mean of 5, validation": ("five, validation", ".5f"),
+FLOOR: Columns = {
+    "error": ("mse", "[.4f]"),
+    "shared with neighbours": ("shared", "[.4f]"),
+    "left": ("floor", "[.4f]"),
+}
+ENSEMBLE: Columns = {
+    "one": ("test > one", ".5f"),
+    "disagreement": ("test > disagreement", ".5f"),
+    "mean of 5": ("five > test", ".5f"),
+    "of infinitely many": ("test > infinite", ".5f"),
+    "mean of 5, validation": ("five > validation", ".5f"),
 }
 
 
-def interval(value: Mapping[str, float], digits: int, sign: str = "") -> str:
-    """Return "mean [low, high]" of a mean with its interval; ``sign``: "+" shows it always."""
-    mean, low, high = (f"{value[key]:{sign}.{digits}f}" for key in ("mean", "low", "high"))
-    return f"{mean} [{low}, {high}]"
+def formatted(value: Any, form: str) -> str:
+    """Return the text of a number, or of a measurement with its ends; – for None.
+
+    ``form`` is the format of a number, or of the mean of an interval. In brackets it gives the ends
+    as well: "[.4f]" "mean [low, high]", and "(.2f)" "median (low–high)".
+    """
+    if value is None:
+        return "–"
+    if form.startswith("["):
+        mean, low, high = (format(value[key], form[1:-1]) for key in ("mean", "low", "high"))
+        return f"{mean} [{low}, {high}]"
+    if form.startswith("("):
+        median, low, high = (format(value[key], form[1:-1]) for key in ("median", "low", "high"))
+        return f"{median}{NBSP}({low}–{high})"
+    return format(value if isinstance(value, int | float) else value["mean"], form)
 
 
-def ranged(value: Analysis, digits: int) -> str:
-    """Return "median (low–high)" of measurements."""
-    median, low, high = (f"{value[key]:,.{digits}f}" for key in ("median", "low", "high"))
-    return f"{median}{NBSP}({low}–{high})"
+def cells(values: Analysis, columns: Columns) -> Row:
+    """Return values as text: of each column what stands at its place, and – where nothing does.
 
+    A place is the keys that lead there, as in "coverage > 0.9"; formats are those of `formatted`.
+    """
 
-def readable(text: str) -> str:
-    """Return a text in which each variant in backticks has the name that readers know."""
-    return re.sub(r"`([\w.-]+)`", lambda found: NAMES.get(found[1], found[0]), text)
+    def at(place: str) -> Any:
+        found = values
+        for key in place.split(" > "):
+            found = None if found is None else found.get(key)
+        return found
+
+    return {title: formatted(at(place), form) for title, (place, form) in columns.items()}
 
 
 def name_rows() -> list[Row]:
     """Return what readers call each variant and what commands do, which no other table says."""
     return [{"name": NAMES[code], "in commands": f"`{code}`"} for code in VARIANTS]
-
-
-def cells(values: Analysis, columns: Mapping[str, tuple[str, str]]) -> Row:
-    """Return the text of numbers and, of values with an interval, of their means; – for none.
-
-    ``columns``: title -> the key of what stands there, and the format of the number.
-    """
-    row = {}
-    for title, (key, form) in columns.items():
-        value = values.get(key)
-        number = value if value is None or isinstance(value, int | float) else value["mean"]
-        row[title] = "–" if number is None else format(number, form)
-    return row
 
 
 def drawing(methods: Methods) -> Methods:
@@ -103,26 +116,22 @@ def layer_rows(model: Completer) -> list[Row]:
     return rows
 
 
-def score_row(scores: Analysis) -> Row:
-    """Return MSE, PSNR and SSIM of :func:`evaluation.summarise`'s scores of one group."""
-    mse, ssim = interval(scores["mse"], 4), interval(scores["ssim"], 3)
-    return {"MSE": mse, "PSNR (dB)": f"{scores['psnr']['mean']:.1f}", "SSIM": ssim}
-
-
 def class_rows(metrics: Analysis) -> list[Row]:
     """Return the test scores of each class and, last, of all images."""
     groups = {**metrics["per_class"], "**all**": metrics["overall"]}
-    return [
-        {"class": name, "images": f"{group['mse']['count']:,}", **score_row(group)}
-        for name, group in groups.items()
-    ]
+    columns = {"images": ("mse > count", ","), **SCORES}
+    return [{"class": name} | cells(group, columns) for name, group in groups.items()]
 
 
 def baseline_rows(analysis: Analysis) -> list[Row]:
     """Return every baseline and the network: test scores and the error above the network's."""
-    above = {name: interval(value, 4, "+") for name, value in analysis["differences"].items()}
+    above = analysis["differences"]
     return [
-        {"method": row["title"], **score_row(row["overall"]), "above": above.get(name, "–")}
+        {
+            "method": row["title"],
+            **cells(row["overall"], SCORES),
+            "above": formatted(above.get(name), "[+.4f]"),
+        }
         for name, row in analysis["methods"].items()
     ]
 
@@ -139,29 +148,35 @@ def facing_rows(analysis: Analysis) -> list[Row]:
 
     Of classes that have a front also how much more, over their content, images that face away err.
     """
-    groups = [(model, group) for model in ("default", "flip") for group in ("test", "mirrored")]
     rows = []
     for name in (*CLASS_NAMES, "all"):
         facing = analysis["default"]["by_facing"].get(name, {})
-        found = {f"{model} {group}": analysis[model][group][name] for model, group in groups}
-        sides = facing.get("relative", {})
-        if len(sides) > 1:
-            found["change"] = sides["against"]["mean"] / sides["with"]["mean"] - 1
-        share = f"{facing['share']:.1%}" if facing else "–"
-        first = {"class": "**all**" if name == "all" else name, "share facing": share}
-        rows.append(first | cells(found, FACING))
+        columns = {title: (f"{place} > {name}", ".4f") for title, place in FACING.items()}
+        rows.append(
+            {
+                "class": "**all**" if name == "all" else name,
+                "share facing": formatted(facing.get("share"), ".1%"),
+                **cells(analysis, columns),
+                "facing away, over content": formatted(facing_away(facing), "+.0%"),
+            }
+        )
     return rows
+
+
+def facing_away(facing: Analysis) -> float | None:
+    """Return by how much more images of a class that face away err, over their content.
+
+    Of the analysis ``facing``, ``by_facing``; None where too few of the class face either way.
+    """
+    sides = facing.get("relative", {})
+    return sides["against"]["mean"] / sides["with"]["mean"] - 1 if len(sides) > 1 else None
 
 
 def sampling_rows(analysis: Analysis) -> list[Row]:
     """Return what compares every method of the analysis ``generative`` with the image's truth."""
-    rows = []
-    for row in analysis["methods"].values():
-        more = {"mse of mean": row.get("mean", row)["mse"]}
-        if "coverage" in row:
-            more["covers"] = row["coverage"]["0.9"]["unsettled"]
-        rows.append({"method": row["title"].replace(" ", NBSP)} | cells(row | more, SAMPLING))
-    return [*rows, {"method": f"**true{NBSP}images**"} | cells(analysis["real"], SAMPLING)]
+    found = with_true_images(analysis)
+    # what predicts the mean has no other
+    return [{"method": title} | cells({"mean": row} | row, SAMPLING) for title, row in found]
 
 
 def realism_rows(analysis: Analysis) -> list[Row]:
@@ -169,18 +184,14 @@ def realism_rows(analysis: Analysis) -> list[Row]:
 
     Methods that were not measured by it are left out.
     """
-    found = [(row["title"], row) for row in analysis["methods"].values() if "two_sample" in row]
-    rows = []
-    for title, row in [*found, ("**true images**", analysis["real"])]:
-        told = {f"AUC, {part}": interval(row["two_sample"][part], 2) for part in ("whole", "right")}
-        first = {"method": title.replace(" ", NBSP), "Fréchet": interval(row["frechet"], 1)}
-        rows.append(first | told | cells(row, REALISM))
-    return rows
+    found = with_true_images(analysis)
+    return [{"method": title} | cells(row, REALISM) for title, row in found if "two_sample" in row]
 
 
-def unmeasured(analysis: Analysis) -> list[str]:
-    """Return the titles of methods that :func:`realism_rows` leaves out."""
-    return [row["title"] for row in analysis["methods"].values() if "two_sample" not in row]
+def with_true_images(analysis: Analysis) -> list[tuple[str, Analysis]]:
+    """Return title and row of every method of the analysis ``generative``, and of true images."""
+    rows = [*analysis["methods"].values(), analysis["real"] | {"title": "**true images**"}]
+    return [(row["title"].replace(" ", NBSP), row) for row in rows]
 
 
 def realism_finding(analysis: Analysis) -> str:
@@ -190,7 +201,8 @@ def realism_finding(analysis: Analysis) -> str:
         return ""
     lowest, above = methods[found["lowest"]], found["above"]
     near = [methods[name]["title"] for name, value in above.items() if value["low"] <= 0]
-    auc = {row["title"]: row["two_sample"]["whole"]["mean"] for row in measured(methods).values()}
+    measured = [row for row in drawing(methods).values() if "two_sample" in row]
+    auc = {row["title"]: row["two_sample"]["whole"]["mean"] for row in measured}
     hardest = min(auc, key=auc.__getitem__)
     alone = ", and no other is within chance of it, image by image" if not near else ""
     shared = f", which the images do not tell from {', '.join(near)}" if near else ""
@@ -202,33 +214,11 @@ def realism_finding(analysis: Analysis) -> str:
     )
 
 
-def measured(methods: Methods) -> Methods:
-    """Return the rows of methods that draw and were compared with true images as sets."""
-    return {name: row for name, row in drawing(methods).items() if "two_sample" in row}
-
-
-def temperature_rows(analysis: Analysis) -> list[Row]:
-    """Return what the residual flow's temperature and stretch do to its validation draws."""
-    return [cells(row, TEMPERATURE) for row in analysis["temperature"]["rows"]]
-
-
-def memory_rows(analysis: Analysis) -> list[Row]:
-    """Return how near each sampler's draws are to training right halves, and true halves are."""
-    found = {row["title"]: row["memorised"] for row in drawing(analysis["methods"]).values()}
-    rows = [(title, own["quantiles"], interval(own["below"], 3)) for title, own in found.items()]
-    true = next(iter(found.values()))["true"]
-    return [
-        {"halves": title} | cells(quantiles, MEMORY) | {"share that near": share}
-        for title, quantiles, share in [*rows, ("**true images**", true, "0.010")]
-    ]
-
-
 def floor_rows(analysis: Analysis) -> list[Row]:
     """Return each predictor's error, what of it neighbours share, and what is left."""
-    columns = {"error": "mse", "shared with neighbours": "shared", "left": "floor"}
+    methods = analysis["methods"]
     return [
-        {"predictor": analysis["methods"][name]["title"]}
-        | {title: interval(found[key], 4) for title, key in columns.items()}
+        {"predictor": methods[name]["title"]} | cells(found, FLOOR)
         for name, found in analysis["floor"].items()
     ]
 
@@ -238,7 +228,6 @@ def ensemble_finding(analysis: Analysis) -> str:
     if "ensembles" not in analysis:
         return ""
     title, values = (analysis["ensembles"][-1][key] for key in ("title", "test"))
-    title = readable(title)
     one, every = (values[key]["mean"] for key in ("one", "all"))
     networks = f"On all {values['one']['count']:,} test images {values['count']} U-Nets ({title})"
     return f"{networks} err by {one:.5f}, their mean by {every:.5f}."
@@ -252,13 +241,13 @@ def ensemble_rows(analysis: Analysis) -> list[Row]:
     """
     rows = []
     for found in analysis["ensembles"]:
-        test, five = found["test"], {}
+        five = {}
         for images in ("test", "validation"):
-            own, five[f"five, {images}"] = found[images], found[images]["all"]
+            own, five[images] = found[images], found[images]["all"]
             if "infinite" in own:
-                five[f"five, {images}"] = own["infinite"]["mean"] + own["disagreement"]["mean"] / 5
-        first = {"networks": readable(found["title"]), "trained": str(test["count"])}
-        rows.append(first | cells(test | five, ENSEMBLE))
+                five[images] = own["infinite"]["mean"] + own["disagreement"]["mean"] / 5
+        first = {"networks": found["title"], "trained": str(found["test"]["count"])}
+        rows.append(first | cells(found | {"five": five}, ENSEMBLE))
     return rows
 
 

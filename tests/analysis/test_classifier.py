@@ -7,7 +7,6 @@ import torch
 
 from halfgen_lib.analysis import classifier
 from halfgen_lib.cli import main
-from halfgen_lib.data import Images
 from halfgen_lib.files import read_json
 from halfgen_lib.runs import RunError
 from halfgen_lib.runs.published import networks_dir
@@ -45,25 +44,15 @@ def test_features_are_what_the_classes_are_read_from(few, generator):
     assert [len(part) for part in network.look(images[:0])] == [0, 0]
 
 
-def test_left_only_keeps_the_left_half():
-    images = torch.ones(2, 1, 28, 28)
-    shown = classifier.left_only(images)
-    assert shown[..., :14].all() and not shown[..., 14:].any() and shown.shape == images.shape
-    labels = torch.zeros(2, dtype=torch.int64)
-    bright = Images((images * 255).byte(), labels)
-    assert len(classifier.accuracy(classifier.Classifier(), bright, half=True)) == 2
-
-
 def test_publish_and_load(sample, monkeypatch):
     record = classifier.publish_classifier(sample, epochs=1)
     network, loaded = classifier.load_classifier()
     reached = {name: score.model_dump() for name, score in record["test_accuracy"].items()}
     assert loaded["test_accuracy"] == reached
-    assert set(record["test_accuracy"]) == {"whole", "left_only"}
     assert loaded["origin"]["data_sha256"] == sample.sha256 and not network.training
     reached = classifier.accuracy(network, sample.test).double().mean().item()
     assert reached == pytest.approx(record["test_accuracy"]["whole"]["mean"])
-    path = networks_dir() / classifier.NAMES[False] / "model.safetensors"
+    path = networks_dir() / classifier.NAME / "model.safetensors"
     assert path.stat().st_size < 1_000_000
     assert loaded["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -77,32 +66,19 @@ def test_publish_and_load(sample, monkeypatch):
         changed.write_bytes(content)
 
 
-def test_the_two_classifiers_do_not_mix(sample):
-    record = classifier.publish_classifier(sample, half=True, epochs=1)
-    network, loaded = classifier.load_classifier(half=True)
-    assert set(record["test_accuracy"]) == {"left_only"} and loaded["trained_on"] == "left halves"
-    reached = classifier.accuracy(network, sample.test, half=True).double().mean().item()
-    assert reached == pytest.approx(record["test_accuracy"]["left_only"]["mean"])
-    with pytest.raises(RunError, match="is missing"):
-        classifier.load_classifier()
-
-
 def test_the_command_publishes(sample, monkeypatch, capsys):
     monkeypatch.setattr(classifier, "load", lambda _: sample)
-    assert main(["classifier", "--half"]) == 0
+    assert main(["classifier"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    _, record = classifier.load_classifier(half=True)
-    reached = record["test_accuracy"]["left_only"]["mean"]
-    assert f"test accuracy, left only: {reached:.4f}" in lines
-    assert lines[-1] == str(networks_dir() / "classifier-left")
+    reached = classifier.load_classifier()[1]["test_accuracy"]["whole"]["mean"]
+    assert f"test accuracy: {reached:.4f}" in lines
+    assert lines[-1] == str(networks_dir() / "classifier")
 
 
 def test_missing_or_damaged_weights_say_what_to_do():
     with pytest.raises(RunError, match=r"is missing.*`halfgen classifier` trains"):
         classifier.load_classifier()
-    with pytest.raises(RunError, match=r"`halfgen classifier --half` trains"):
-        classifier.load_classifier(half=True)
-    manifest = networks_dir() / classifier.NAMES[False] / "manifest.json"
+    manifest = networks_dir() / classifier.NAME / "manifest.json"
     manifest.parent.mkdir(parents=True)
     for text in ("{", "[]", "{}", "1", '{"model.safetensors": "0"}'):
         manifest.write_text(text)
@@ -115,13 +91,9 @@ def test_no_epochs_are_refused(few):
         classifier.train_classifier(*few, epochs=0)
 
 
-def test_the_published_classifiers_are_good_enough(monkeypatch):
-    """Whole images tell more of the class than left halves, and those more than chance."""
+def test_the_published_classifier_is_good_enough(monkeypatch):
     monkeypatch.delenv("HALFGEN_NETWORKS")
-    whole, half = (classifier.load_classifier(half)[1] for half in (False, True))
-    used = read_json(results_path("generative"))["classifiers"]
-    assert used == {"whole": whole["sha256"], "left_only": half["sha256"]}
-    assert whole["data"] == half["data"] == "full"
-    assert whole["test_accuracy"]["whole"]["count"] == 10_000
-    reached = half["test_accuracy"]["left_only"]["mean"]
-    assert whole["test_accuracy"]["whole"]["mean"] >= 0.91 > reached > 0.8
+    record = classifier.load_classifier()[1]
+    assert read_json(results_path("generative"))["classifiers"]["whole"] == record["sha256"]
+    reached = record["test_accuracy"]["whole"]
+    assert record["data"] == "full" and reached["count"] == 10_000 and reached["mean"] >= 0.91

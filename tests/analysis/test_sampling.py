@@ -27,7 +27,7 @@ def gaussian(count, generator, *, scale=0.05):
     return 0.5 + scale * torch.randn(count, *SHAPE, generator=generator)
 
 
-# --- means and the oracle ------------------------------------------------------------------------
+# --- means ---------------------------------------------------------------------------------------
 
 
 def test_a_mean_of_one_is_one_draw_and_of_all_the_mean_of_all(draws, right):
@@ -42,18 +42,6 @@ def test_error_of_an_infinite_mean_does_not_depend_on_the_number_of_draws(genera
         estimate = sampling.mse_of_means(many[:count], right, [math.inf])[0].mean()
         assert estimate == pytest.approx(0.01, rel=0.02)
     assert sampling.spread(many).mean() == pytest.approx(0.05**2, rel=0.01)
-
-
-def test_best_of_one_is_the_mean_and_best_of_all_the_least(draws, right):
-    errors = sampling.draw_mse(draws, right)
-    curve = sampling.best_of(errors)
-    assert np.allclose(curve[0], errors.mean(0)) and np.allclose(curve[-1], errors.min(0))
-    assert (np.diff(curve, axis=0) < 0).all()
-
-
-def test_best_of_is_the_mean_over_all_subsets():
-    errors = np.array([[3.0], [1.0], [2.0]])
-    assert np.allclose(sampling.best_of(errors)[:, 0], [2, (1 + 1 + 2) / 3, 1])
 
 
 # --- proper scores -------------------------------------------------------------------------------

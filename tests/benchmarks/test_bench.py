@@ -15,11 +15,11 @@ from torch.utils.data import DataLoader, Subset
 from benchmarks import bench as run
 from benchmarks import machine, measures, plain_loop, scaling, speedrun
 from benchmarks.plan import QUICK, plan_for
+from benchmarks.tables import told
 from benchmarks.work import Work, count_launches, count_work
 from halfgen_lib.analysis import published as analyses
 from halfgen_lib.config import RunConfig
 from halfgen_lib.data import batches, load, split
-from halfgen_lib.figures import bench_tables
 from halfgen_lib.files import project_root, read_json, write_json
 from halfgen_lib.models import build_model
 from halfgen_lib.models.padding import conv_output_size, same_padding
@@ -288,22 +288,28 @@ def test_a_bench_measures_every_contender(quick):
 
 
 def test_a_bench_becomes_tables(quick):
-    values, *_ = quick
-    speed = bench_tables.speed_rows(values)
-    assert [row[""] for row in speed] == ["plain", "ours", "ours, bfloat16"]
-    assert speed[0]["speed-up"] == "1.00"
-    assert len(bench_tables.inference_rows(values)) == len(QUICK.inference)
-    assert all("(missed)" in row["validation MSE"] for row in bench_tables.target_rows(values))
-    assert len(bench_tables.ablation_rows(values)) == len(speedrun.ABLATION)
+    tables = quick[0]["tables"]
+    assert [row[""] for row in tables["speed"]] == ["plain", "ours", "ours, bfloat16"]
+    assert tables["speed"][0]["speed-up"] == "1.00"
+    assert len(tables["inference"]) == len(QUICK.inference)
+    assert all("(missed)" in row["validation MSE"] for row in tables["target"])
+    assert len(tables["parts"]) == len(speedrun.ABLATION)
 
 
 def test_a_finding_tells_what_was_measured(quick):
     values, *_ = quick
+    assert "a recipe missed the error, so no ratio is given" in values["finding"]
     values = {**values, "target": values["target"] | {"times_faster": 41.6}}
     speed = {name: row["epoch_seconds"]["median"] for name, row in values["speed"].items()}
-    text = bench_tables.bench_finding(values, "bench-cpu")
+    text = told(values, "bench-cpu")["finding"]
     assert f"{speed['plain'] / speed['ours']:.2f} times as fast (ours)" in text
     assert "42 times sooner" in text and "@tbl-bench-cpu-target" in text
+
+
+def test_what_is_told_is_of_the_published_values():
+    """`benchmarks.tables.told` writes it anew."""
+    for name, values in analyses.published_benches().items():
+        assert {key: values[key] for key in ("tables", "finding")} == told(values, name)
 
 
 def test_benches_of_the_full_data_are_published(quick, results_dir):

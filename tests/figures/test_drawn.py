@@ -10,7 +10,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from halfgen_lib import figures
-from halfgen_lib.analysis import curves
+from halfgen_lib.analysis import summaries
 from halfgen_lib.analysis.published import published
 from halfgen_lib.analysis.summaries import factor_summaries, summarise_variants
 from halfgen_lib.data import CLASS_NAMES, load
@@ -74,11 +74,10 @@ DRAWN = {
         factor_summaries(study("study")), study("study")["default"]
     ),
     "growth": lambda: figures.error_curves(
-        curves.error_curves({name: study(name) for name in ("study", "beyond")})
+        summaries.error_curves({name: study(name) for name in ("study", "beyond")})
     ),
     "plane": lambda: of_generative(figures.perception_distortion, "methods", "real"),
     "draws": lambda: figures.sample_sheet(published("generative")),
-    "many draws": lambda: figures.draw_curves(published("generative")["methods"], ["unet"]),
     "singular values": lambda: figures.singular_values(published("erratum")["singular_values"], 64),
     "histogram": lambda: figures.pixel_histogram(np.geomspace(1e7, 1e4, 256)),
     "classes": lambda: figures.score_dots(published_runs()["cae"].metrics["per_class"], height=62),

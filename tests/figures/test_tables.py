@@ -4,10 +4,20 @@ from halfgen_lib.analysis.published import published
 from halfgen_lib.figures import tables
 
 
-def test_an_interval_may_show_its_sign():
+def test_an_interval_may_show_its_sign_and_its_ends():
     value = {"mean": 0.00123, "low": -0.00011, "high": 0.00254}
-    assert tables.interval(value, 3) == "0.001 [-0.000, 0.003]"
-    assert tables.interval(value, 4, "+") == "+0.0012 [-0.0001, +0.0025]"
+    assert tables.formatted(value, "[.3f]") == "0.001 [-0.000, 0.003]"
+    assert tables.formatted(value, "[+.4f]") == "+0.0012 [-0.0001, +0.0025]"
+    assert tables.formatted(value, ".3f") == "0.001" and tables.formatted(None, ".3f") == "–"
+
+
+def test_a_cell_finds_its_value_or_says_that_there_is_none():
+    columns = {"a": ("x > 0.9", ".1f"), "b": ("x > y > z", ".1f"), "c": ("n", ",")}
+    assert tables.cells({"x": {"0.9": 1.5}, "n": 2000}, columns) == {
+        "a": "1.5",
+        "b": "–",
+        "c": "2,000",
+    }
 
 
 def test_gate_on_the_published_results():
@@ -26,14 +36,6 @@ def test_the_table_ends_with_the_true_images():
     assert all(list(row) == list(rows[0]) for row in rows)
     by_name = {row["method"]: row for row in rows}
     assert by_name["ridge"]["90% covers"] == "–" and by_name["flow"]["90% covers"].endswith("%")
-
-
-def test_draws_are_compared_with_true_images():
-    rows = tables.memory_rows(published("generative"))
-    assert [row["halves"] for row in rows][:2] == ["donor, k = 1", "donor, k = 3"] and len(
-        rows
-    ) == 7 + 1
-    assert rows[-1] | {"halves": "**true images**", "share that near": "0.010"} == rows[-1]
 
 
 def test_what_could_be_avoided_is_told_of_each_predictor():
@@ -72,14 +74,14 @@ def test_what_an_ensemble_gains_is_told_and_shown():
     test, validation = ensemble_values(0.02, 0.018, 0.017, 0.003), ensemble_values(1, 1, 0.1, 0.5)
     for values in (test, validation):
         del values["infinite"]  # they are of two kinds
-    analysis = {"ensembles": [{"title": "`unet` and `b`", "test": test, "validation": validation}]}
+    analysis = {"ensembles": [{"title": "a and b", "test": test, "validation": validation}]}
     assert tables.ensemble_finding(analysis) == (
-        "On all 10,000 test images 3 U-Nets (U-Net and `b`) err by 0.02000, their mean by 0.01800."
+        "On all 10,000 test images 3 U-Nets (a and b) err by 0.02000, their mean by 0.01800."
     )
     assert tables.ensemble_finding({"methods": {}}) == ""
     assert tables.ensemble_rows(analysis) == [
         {
-            "networks": "U-Net and `b`",
+            "networks": "a and b",
             "trained": "3",
             "one": "0.02000",
             "disagreement": "0.00300",

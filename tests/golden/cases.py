@@ -108,9 +108,9 @@ def first_forward(config):
     return {"parameters": network.parameter_count(), "completed": digits(torch.std_mean(completed))}
 
 
-def classified(half):
+def classified():
     """Train the classifier that measures drawn samples; its accuracies and features."""
-    network, accuracies = train_classifier(SAMPLE.train, SAMPLE.test, half=half, epochs=3)
+    network, accuracies = train_classifier(SAMPLE.train, SAMPLE.test, epochs=3)
     features, _ = network.look(PIXELS)
     return {"accuracies": accuracies, "features": digits(torch.std_mean(features.abs()))}
 
@@ -138,5 +138,5 @@ CASES = {f"run: {name}": partial(trained, changes) for name, changes in RUNS.ite
 configs = {name: RunConfig.of_variant(name) for name in reversed(VARIANTS)}
 first = {f"{config.model} {config.model_settings}": name for name, config in configs.items()}
 CASES |= {f"network: {name}": partial(first_forward, configs[name]) for name in first.values()}
-CASES |= {f"classifier: half={half}": partial(classified, half) for half in (False, True)}
+CASES["classifier"] = classified
 CASES["split"] = divided

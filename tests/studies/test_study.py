@@ -8,10 +8,11 @@ from math import log2
 import pytest
 
 from halfgen_lib import cli, config, models, variants
-from halfgen_lib.analysis import curves, summaries
+from halfgen_lib.analysis import summaries
 from halfgen_lib.analysis.summaries import Summary, staleness, summarise_variants
 from halfgen_lib.config import RunConfig, identity_hash
 from halfgen_lib.data import load, split
+from halfgen_lib.figures.studies import last_doubling
 from halfgen_lib.models import MODELS
 from halfgen_lib.runs import Run, RunError
 from halfgen_lib.runs import record as results
@@ -372,7 +373,6 @@ def test_summaries_tell_means_spreads_and_what_is_missing(made):
     assert list(found) == members(FACTORS)
     assert found["default"].mean("val_mse") == pytest.approx(0.021)
     assert found["default"].sd("val_mse") == pytest.approx(0.001)
-    assert found["default"].interval("val_mse")["high"] == pytest.approx(0.022)
     assert found["default"].text("val_mse", 4) == "0.0210 ± 0.0010"
     assert (found["default"].note(), found["flip"].note()) == ("", "2 of 3 seeds")
     assert found["long"].note() == "missing"
@@ -403,19 +403,6 @@ def test_what_chance_may_explain_is_told(made):
     assert summaries.seed_noise({}) is None
 
 
-def test_what_is_not_complete_is_named(made):
-    none = {name: Summary(name) for name in ("default", "flip")}
-    assert "There is no run in `x`" in summaries.completeness(none, "x")
-    records = (record_for(made, "flip"),)
-    some = none | {"flip": Summary("flip", records)}
-    assert (
-        "missing: autoencoder; fewer than 3 seeds: mirrored at random."
-        in summaries.completeness(some, "x")
-    )
-    few = {name: Summary(name, records) for name in none}
-    assert "fewer than 3 seeds: all." in summaries.completeness(few, "x")
-
-
 def test_changed_settings_replace_old_results_only_when_there_are_new_ones(made):
     old = changed(record_for(made, "flip"), epochs=99)
     found = summarise_variants([old])["flip"]
@@ -440,12 +427,11 @@ def test_curves_join_the_runs_as_they_are_declared(made):
     ]
     theirs = [record_for(made, "unet-medium")]
     both = {"study": summarise_variants(ours), "beyond": summarise_variants(theirs, "beyond")}
-    found = curves.error_curves(both)
+    found = summaries.error_curves(both)
     images = found["training images"]
     assert [point.x for point in images["autoencoder"]] == [10_000, 50_000]
     # a fourth of the error for five times the images
-    assert curves.last_doubling(images["autoencoder"]) == pytest.approx(0.25 ** (1 / log2(5)) - 1)
-    assert curves.finding(found) == "twice the training images -45.0% (autoencoder)"
+    assert last_doubling(images["autoencoder"]) == pytest.approx(0.25 ** (1 / log2(5)) - 1)
     assert list(found["epochs"]) == ["U-Net"]  # trained longer, the autoencoder is the same
     assert found["epochs"]["U-Net"][0].x == made.epochs
 

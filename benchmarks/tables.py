@@ -1,20 +1,37 @@
-"""Rows of the bench's tables, and what they come to, as text."""
+"""Rows of the bench's tables, and what they come to, as text: kept beside the values.
 
-from .tables import Analysis, Row, cells, ranged
+The paper and docs/bench.md show them as they are, so that only this package knows the values.
+"""
+
+from typing import Any
+
+from halfgen_lib.figures.tables import Analysis, Columns, Row, cells, formatted
 
 RECIPES = {
     "published": "published recipe, plain loop",
     "plain_default": "default recipe, plain loop",
     "ours_default": "default recipe, ours",
 }
-SPEED = {
+SPEED: Columns = {
+    "s an epoch": ("epoch_seconds", "(,.2f)"),
     "images a second": ("images_per_second", ",.0f"),
     "speed-up": ("speed_up", ".2f"),
     "of matmul peak": ("matmul_share", ".0%"),
     "times the floor": ("over_floor", ".1f"),
     "memory (MB)": ("megabytes", ",.0f"),
 }
-ABLATION = {"seconds": ("seconds", ".2f"), "validation MSE": ("val_mse", ".4f")}
+ABLATION: Columns = {"seconds": ("seconds", ".2f"), "validation MSE": ("val_mse", ".4f")}
+
+
+def told(bench: Analysis, name: str) -> dict[str, Any]:
+    """Return the ``tables`` of a bench that is published as ``name``, and the ``finding``."""
+    tables = {
+        "speed": speed_rows(bench),
+        "target": target_rows(bench),
+        "parts": ablation_rows(bench),
+        "inference": inference_rows(bench),
+    }
+    return {"tables": tables, "finding": bench_finding(bench, name)}
 
 
 def speed_rows(bench: Analysis) -> list[Row]:
@@ -24,18 +41,17 @@ def speed_rows(bench: Analysis) -> list[Row]:
     for name, own in bench["speed"].items():
         memory = own["peak_memory"]["device"] or own["peak_memory"]["main"]
         found = {"megabytes": memory / 1e6, "speed_up": plain / own["epoch_seconds"]["median"]}
-        first = {"": name, "s an epoch": ranged(own["epoch_seconds"], 2)}
-        rows.append(first | cells(own | found, SPEED))
+        rows.append({"": name} | cells(own | found, SPEED))
     return rows
 
 
 def inference_rows(bench: Analysis) -> list[Row]:
     """Return completions a second, one row a batch size."""
-    return [
-        {"batch size": size}
-        | {f"{name}, images a second": ranged(value, 0) for name, value in both.items()}
-        for size, both in bench["inference"].items()
-    ]
+    rows = []
+    for size, both in bench["inference"].items():
+        columns = {f"{name}, images a second": (name, "(,.0f)") for name in both}
+        rows.append({"batch size": size} | cells(both, columns))
+    return rows
 
 
 def target_rows(bench: Analysis) -> list[Row]:
@@ -47,8 +63,9 @@ def target_rows(bench: Analysis) -> list[Row]:
         rows.append((title, f"{own['seconds']:.1f}", str(own["epochs"]), error))
     fast = target["speedrun"]
     title, epochs = f"speedrun, {fast['runs']} seeds", fast["settings"]["train_size"]
-    error = ranged(fast["val_mse"], 4) + missed[fast["reached"] == fast["runs"]]
-    rows.append((title, ranged(fast["seconds"], 2), f"1, of {epochs:,} images", error))
+    error = formatted(fast["val_mse"], "(.4f)") + missed[fast["reached"] == fast["runs"]]
+    seconds = formatted(fast["seconds"], "(,.2f)")
+    rows.append((title, seconds, f"1, of {epochs:,} images", error))
     header = ("", "seconds", "epochs", "validation MSE")
     return [dict(zip(header, row, strict=True)) for row in rows]
 
