@@ -16,7 +16,7 @@ from ..evaluation import SEED_REPORT_MSE
 from ..figures.tables import facing_away
 from ..runs import Run
 from ..runs.record import Record
-from .summaries import Summaries, points
+from .summaries import Summaries, error_curves
 
 SEED_EPOCH, SEED_EPOCHS = 17, 20  # Erkol (2023), section 5: "by the 17th epoch", of 20
 HALVINGS = 4  # section 5
@@ -232,18 +232,16 @@ def dataset_size(train: int, test: int) -> Claim:
 def more_data(summaries: Summaries, beyond: Summaries) -> Claim:
     """Claim 8: what more training images bring to the seed's network and to the U-Net."""
     claim = "A larger data set would help."
-    test = "test error against the training images, for as many epochs: fewer images, fewer steps"
+    test = "test error against the training images, for as many epochs, and for as many steps"
+    curves = error_curves({"study": summaries, "beyond": beyond}).get("training images", {})
     told, gains = [], []
-    for name, found, study in (("", summaries, "study"), ("U-Net: ", beyond, "beyond")):
-        curve = points(found, study, "training images")
+    for network, curve in curves.items():
         if len(curve) < 3:
             continue
-        first, before, last = ((p.x, p.summary.mean("test_mse")) for p in (curve[0], *curve[-2:]))
-        gains.append(1 - last[1] / before[1])
-        told.append(
-            f"{name}{first[0]:,} images {first[1]:.4f}, {before[0]:,} {before[1]:.4f},"
-            f" {last[0]:,} {last[1]:.4f}: the last step lowers it by {gains[-1]:.1%}"
-        )
+        points = [(p.x, p.summary.mean("test_mse")) for p in (curve[0], *curve[-2:])]
+        gains.append(1 - points[2][1] / points[1][1])
+        steps = ", ".join(f"{images:,} images {error:.4f}" for images, error in points)
+        told.append(f"{network}: {steps}, the last step {-gains[-1]:+.1%}")
     if not told:
         return Claim(claim, test)
     falls = min(gains) > 0.01

@@ -5,24 +5,27 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import product
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ..config import SCHEMA_VERSION, SEEDS, RunConfig
 from ..runs.record import Record
-from ..variants import NAMES, STUDIES, VARIANTS, members
+from ..variants import NAMES, SAME_STEPS, STUDIES, VARIANTS, members
 
 OTHER_CODE = "made by another revision"
 USABLE = ("", OTHER_CODE)  # of a record's staleness: its settings are those of its variant
 
-# of a curve: axis -> what of a record it shows, and the factor of each study that varies it
+SEEDS_OWN, OURS = NAMES["default"], NAMES["unet"]
+
+# of curves: axis -> what of a record it shows, and the factor, by network, that varies it
 AXES: dict[str, tuple[Callable[[Record], float], Mapping[str, str]]] = {
-    "parameters": (attrgetter("parameters"), {"study": "features", "beyond": "size"}),
-    "training images": (attrgetter("train_images"), dict.fromkeys(STUDIES, "train_size")),
-    "epochs": (attrgetter("epochs"), {"beyond": "epochs"}),
+    "parameters": (attrgetter("parameters"), {SEEDS_OWN: "features", OURS: "size"}),
+    "training images": (
+        attrgetter("train_images"),
+        {SEEDS_OWN: "train_size", SAME_STEPS: "steps", OURS: "train_size"},
+    ),
+    "epochs": (attrgetter("epochs"), {OURS: "epochs"}),
 }
-TITLES = {"study": NAMES["default"], "beyond": NAMES["unet"]}
 
 # what is averaged over seeds, and where a record has it
 PLACES = {"val_mse": "val_mse", "test_mse": "test.mse.mean", "test_ssim": "test.ssim.mean"}
@@ -157,21 +160,20 @@ class Point(NamedTuple):
     summary: Summary
 
 
-def points(summaries: Summaries, study: str, axis: str) -> list[Point]:
-    """Return the points on an axis of a study's variants that have runs as declared, by x."""
-    measure, factors = AXES[axis]
-    names = STUDIES[study].get(factors.get(study, ""), ())
-    own = [summaries[name] for name in names if name in summaries]
-    found = [Point(measure(s.records[0]), s) for s in own if s.records and s.as_declared]
-    return sorted(found, key=lambda point: point.x)
+def error_curves(studies: Mapping[str, Summaries]) -> dict[str, dict[str, list[Point]]]:
+    """Return axis -> network -> its points, two or more, by x; what has fewer is left out.
 
-
-def error_curves(summaries: Mapping[str, Summaries]) -> dict[str, dict[str, list[Point]]]:
-    """Return axis -> network -> its :func:`points`, of each study; what has none is left out."""
+    Of the ``studies`` by their names in ``STUDIES``, the variants that have runs as declared.
+    """
     curves: dict[str, dict[str, list[Point]]] = {}
-    for axis, (study, found) in product(AXES, summaries.items()):
-        if curve := points(found, study, axis):
-            curves.setdefault(axis, {})[TITLES[study]] = curve
+    for axis, (measure, factors) in AXES.items():
+        for network, factor in factors.items():
+            study = "beyond" if network == OURS else "study"
+            own = [studies.get(study, {}).get(name) for name in STUDIES[study][factor]]
+            whole = [s for s in own if s and s.records and s.as_declared]
+            found = sorted((Point(measure(s.records[0]), s) for s in whole), key=lambda p: p.x)
+            if len(found) > 1:
+                curves.setdefault(axis, {})[network] = found
     return curves
 
 
@@ -196,16 +198,18 @@ def recipe_rows(summaries: Summaries) -> list[dict[str, str]]:
     rows = []
     for summary in (s for s in summaries.values() if s.count):
         how, seconds = summary.records[0].identity, [record.seconds for record in summary.records]
-        decay = f", decay {how['weight_decay']:g}" if how["weight_decay"] else ""
         schedule = how.get("schedule", "plateau").replace("_", " ")
-        average = f", average {how['ema']:g}" if how.get("ema") else ""
+        training = [how["loss"], how["optimizer"], schedule]
+        training += [f"decay {how['weight_decay']:g}"] * (how["weight_decay"] > 0)
+        later = {"momentum": "momentum {:g}", "ema": "average {:g}", "precision": "{}"}
+        training += [words.format(how[name]) for name, words in later.items() if name in how]
         rows.append(
             {
                 "network": summary.name,
                 "epochs": str(how["epochs"]),
                 "batch": str(how["batch_size"]),
                 "learning rate": f"{how['learning_rate']:g}",
-                "training": f"{how['loss']}, {how['optimizer']}{decay}, {schedule}{average}",
+                "training": ", ".join(training),
                 "seeds": str(summary.count),
                 "minutes": f"{statistics.fmean(seconds) / 60:.0f}",
             }

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy.stats import spearmanr
 
 from ..data import CLASS_NAMES
-from ..variants import GROUPS, NAMES
+from ..variants import GROUPS, NAMES, SAME_STEPS
 from . import pen
 
 Point = Summary = Any  # of analysis.summaries, above this package
@@ -22,6 +22,11 @@ KINDS = (  # of classes: a name for those that lie together, their numbers, thei
     ("", [8], pen.PURPLE, "D"),
     ("", [5, 7, 9], pen.ORANGE, "s"),
 )
+LOOKS = {  # of a curve: its colour and shape
+    NAMES["default"]: (pen.BLUE, "o"),
+    SAME_STEPS: (pen.GREEN, "D"),
+    NAMES["unet"]: (pen.ORANGE, "s"),
+}
 FAR = 0.14  # a variant whose error is further than this share above the default's is an arrow
 
 
@@ -124,8 +129,8 @@ def _draw_variant(axes: Axes, height: float, summary: Summary, mean: float, band
 def error_curves(curves: Mapping[str, Mapping[str, Sequence[Point]]]) -> Figure:
     """Show the test error against what lowers it, one panel a quantity, all on the same scales.
 
-    ``curves``: quantity -> network, two at most -> its points. A decade is as wide in each panel,
-    so that slopes compare; at each end stands what the last doubling gave.
+    ``curves``: quantity -> network, of those in ``LOOKS`` -> its points. A decade is as wide in
+    each panel, so that slopes compare; at each end stands what the last doubling gave.
     """
     xs = {q: [p.x for own in found.values() for p in own] for q, found in curves.items()}
     ends = {name: (min(own) / 1.3, max(own) * 3.2) for name, own in xs.items()}  # room at the end
@@ -143,12 +148,11 @@ def error_curves(curves: Mapping[str, Mapping[str, Sequence[Point]]]) -> Figure:
         pen.ticks(axes.xaxis, pen.round_numbers(low, most, room), "{:,.0f}")
         axes.grid(axis="y")
         for name, own in networks.items():
-            look = (pen.BLUE, "o") if name == NAMES["default"] else (pen.ORANGE, "s")
-            _draw_curve(axes, own, *look, name)
+            _draw_curve(axes, own, *LOOKS[name], name)
     levels = MaxNLocator(6).tick_values(*limits)
     pen.ticks(row[0].yaxis, levels[(limits[0] < levels) & (levels < limits[1])], "{:.3f}")
     row[0].set_title("test error (mean squared)", **pen.NAME)
-    pen.legend(figure, 2)
+    pen.legend(figure, len(LOOKS))
     return figure
 
 

@@ -218,6 +218,7 @@ def as_declared(variant, **changes):
     config = RunConfig.of_variant(variant)
     own = {"seed": 0, "identity": config.identity(), "config_hash": config.hash()}
     own |= {"is_current": True, "train_images": config.train_images}
+    own |= {"parameters": 1, "epochs": config.epochs}
     return record(variant, **own | changes)
 
 
@@ -226,7 +227,10 @@ def test_more_data_reads_the_last_step():
     for name, error in {"train-1k": 0.04, "train-3k": 0.03, "default": 0.02}.items():
         test = SimpleNamespace(mse=SimpleNamespace(mean=error))
         found |= summaries(name, as_declared(name, test=test))
-    measured = "1,000 images 0.0400, 3,000 0.0300, 50,000 0.0200: the last step lowers it by 33.3%"
+    measured = (
+        "autoencoder: 1,000 images 0.0400, 3,000 images 0.0300, 50,000 images 0.0200,"
+        " the last step -33.3%"
+    )
     assert claims.more_data(found, {}).measured == measured
     assert claims.more_data(found, {}).verdict.startswith("likely")
     flat = {}
@@ -235,8 +239,15 @@ def test_more_data_reads_the_last_step():
     both = claims.more_data(found, flat)
     assert both.measured.startswith(f"{measured}; U-Net: 1,000 images 0.0271")
     assert both.verdict.startswith("not by much")
-    other = as_declared("unet-medium", config_hash="0" * 10)  # of settings that it had before
-    assert claims.more_data(found, flat | summaries("unet-medium", other)).measured == measured
+    steps = {}
+    for name in ("steps-10k", "steps-30k"):
+        test = SimpleNamespace(mse=SimpleNamespace(mean=0.0201))
+        steps |= summaries(name, as_declared(name, test=test))
+    both = claims.more_data(found | steps, {})
+    assert "the same, for as many steps: 10,000 images 0.0201" in both.measured
+    assert both.verdict.startswith("not by much")
+    other = as_declared("default", config_hash="0" * 10)  # of settings that it had before
+    assert "50,000" not in claims.more_data(found | summaries("default", other), {}).measured
 
 
 def test_ranks_are_as_sure_as_the_intervals():
