@@ -7,7 +7,6 @@ a Gaussian with one standard deviation for all pixels, which is learned (Rybkin,
 Levine, "Simple and effective VAE training with calibrated decoders", 2021).
 """
 
-import math
 from typing import Annotated
 
 import torch
@@ -70,28 +69,6 @@ class CVAECompleter(Sampler):
         prior = self._prior(left)
         noise = self.noise(left, prior.mean.shape, generator)
         return self._generate(left, prior.mean + prior.stddev * noise)
-
-    @torch.inference_mode()
-    def log_likelihood(
-        self, left: Tensor, right: Tensor, n: int, generator: torch.Generator
-    ) -> Tensor:
-        """Return log p(y | x) of true right halves: a lower bound that rises with ``n``.
-
-        log (1/n) sum_k p(y | x, z_k) p(z_k | x) / q(z_k | x, y), z_k drawn from q (Burda, Grosse
-        and Salakhutdinov, "Importance weighted autoencoders", 2016): (N,) in nats an image (its
-        right half's 392 pixels) for halves (N, 1, 28, 14) in [0, 1], N >= 1, few enough for one
-        batch; the generator is on the CPU.
-        """
-        with self.evaluating() as weight:
-            left, right = (half.to(weight.device, weight.dtype) for half in (left, right))
-            prior, posterior = self._prior(left), self._posterior(left, right)
-            terms = []
-            for _ in range(n):
-                noise = self.noise(left, posterior.mean.shape, generator)
-                code = posterior.mean + posterior.stddev * noise
-                ratio = (prior.log_prob(code) - posterior.log_prob(code)).sum(1)
-                terms.append(self._log_likelihood(left, code, right) + ratio)
-        return (torch.stack(terms).logsumexp(0) - math.log(n)).cpu()
 
     def _prior(self, left: Tensor) -> torch.distributions.Normal:
         return _normal(self.prior(left))
