@@ -23,7 +23,6 @@ from . import CURRENT, Run, RunError, default_runs_dir, find_run
 from .card import write_card
 from .checkpoint import npz
 
-MAX_BYTES = 12_000_000  # of all networks together: they are part of every clone
 PACKAGED = Path(__file__).parents[1] / "networks"  # in an install: see pyproject.toml
 DEFAULT = "cae"  # what is shown where nothing was trained
 
@@ -69,16 +68,14 @@ def publish_run(run: Run, name: str, dataset: Dataset | None = None) -> Run:
     """Publish a finished run under a name, in place of what had it before, and return that.
 
     Its kept weights are scored anew on the ``dataset`` that the run saw, loaded if not given.
-    Raises RunError if the run is not finished, is damaged or saw other data, if a weight is too
-    large for half precision, or if all networks would exceed 12 MB; ValueError for a wrong name.
+    Raises RunError if the run is not finished, is damaged or saw other data, or if a weight is too
+    large for half precision; ValueError for a wrong name.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,49}", name):
         raise ValueError(f"name is {name!r}; allowed: lower-case letters, digits, - and _")
     if not run.is_finished:
         raise RunError(f"run {run.run_id} is {run.status['state']}, not finished")
-    contents = _contents(run, dataset or load(run.config.data))
-    _check_size(name, sum(map(len, contents.values())))
-    write_published(networks_dir() / name, contents)
+    write_published(networks_dir() / name, _contents(run, dataset or load(run.config.data)))
     ours = Run(networks_dir() / name)
     write_card(ours)
     return ours
@@ -110,11 +107,3 @@ def _halved(run_id: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
         if not halved[name].isfinite().all():
             raise RunError(f"{run_id}: {name} has values that half precision cannot hold")
     return halved
-
-
-def _check_size(name: str, size: int) -> None:
-    places = [run.directory for other, run in published_runs().items() if other != name]
-    others = sum(file.stat().st_size for place in places for file in place.iterdir())
-    if size + others > MAX_BYTES:
-        both = f"{name} has {size:,} bytes; with the {others:,} of the others that is more"
-        raise RunError(f"{both} than the {MAX_BYTES:,} allowed")

@@ -28,6 +28,7 @@ from halfgen_lib.runs.published import (
 from halfgen_lib.runs.record import record_of
 from halfgen_lib.training import fit
 
+MAX_BYTES = 12_000_000  # of all networks together: they are part of every clone
 HALF = 1e-3  # more than published weights, in half precision, change what is computed
 FILES = [
     "README.md",
@@ -199,19 +200,6 @@ def test_a_network_that_does_not_fit_is_refused(run, folder, tmp_path):
     assert not folder.exists()
 
 
-def test_all_networks_together_have_a_limit(run, monkeypatch):
-    first = publish_run(run, "first").directory
-    size = sum(file.stat().st_size for file in first.iterdir())
-    monkeypatch.setattr(published, "MAX_BYTES", 2 * size)
-    publish_run(run, "other")
-    publish_run(run, "other")  # in its own place
-    afterwards = ("manifest.json", "README.md")  # are written of what is there
-    own = size - sum((first / name).stat().st_size for name in afterwards)
-    with pytest.raises(RunError, match=f"third has {own:,} bytes; with the {2 * size:,}"):
-        publish_run(run, "third")
-    assert list(published_runs()) == ["first", "other"]
-
-
 def test_weights_that_half_precision_cannot_hold_are_refused(run, folder, tmp_path):
     copy = Run(shutil.copytree(run.directory, tmp_path / run.run_id))
     state = run.model().state_dict()
@@ -311,4 +299,4 @@ def test_the_published_networks_are_whole_and_current(monkeypatch):
         # `python scripts/write_readme.py` writes it anew
         assert (run.directory / "README.md").read_text(encoding="utf-8") == card(run)
     files = project_root() / "report" / "networks"
-    assert sum(f.stat().st_size for f in files.rglob("*") if f.is_file()) < published.MAX_BYTES
+    assert sum(f.stat().st_size for f in files.rglob("*") if f.is_file()) < MAX_BYTES
