@@ -55,6 +55,8 @@ def test_publish_and_load(sample, monkeypatch):
     path = networks_dir() / classifier.NAME / "model.safetensors"
     assert path.stat().st_size < 1_000_000
     assert loaded["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    card = path.with_name("README.md").read_text(encoding="utf-8")
+    assert loaded["sha256"] in card and f"{record['test_accuracy']['whole']['mean']:.1%} of" in card
 
     for changed in (path, path.with_name("record.json")):
         content = bytearray(changed.read_bytes())
