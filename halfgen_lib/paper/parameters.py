@@ -10,31 +10,28 @@ parameters cell, and the cell that papermill injected after it, assign.
 """
 
 import ast
-import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Set
 from itertools import chain
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import to_json, to_jsonable_python
+from pydantic_core import to_json
 
 from ..settings import Settings, did_you_mean
 
 S = TypeVar("S", bound=Settings)
-Spec = dict[str, Any]  # the JSON schema of one field
 
 _COMPUTED = object()  # stands for a value that is no literal
 _INJECTED = re.compile(r"# Parameters\n(\w+ = .*\n?)*")  # as papermill writes: no annotations
-_KINDS = {  # annotations that papermill's inference can parse (no unions, no dots); plain words
-    "integer": ("int", "a whole number"),
-    "number": ("float", "a number"),
-    "boolean": ("bool", "True or False"),
-    "string": ("str", "text"),
-    "array": ("list", "a list"),
-    "object": ("dict", "a dict"),
-    "null": ("None", "None"),
+_WORDS = {
+    "integer": "a whole number",
+    "number": "a finite number",
+    "boolean": "True or False",
+    "string": "text",
+    "array": "a list",
+    "object": "a dict",
+    "null": "None",
 }
 _LIMITS = {
     "minimum": "at least {}",
@@ -76,26 +73,6 @@ def read_parameters(schema: type[S], namespace: Mapping[str, Any]) -> S:
     return parameters
 
 
-def parameters_cell(schema: type[Settings]) -> str:
-    """Return the source of the parameters cell, each line of a form that papermill can parse.
-
-    Raises ValueError if a description or a default holds an "=", at which papermill skips the line.
-    """
-    lines = []
-    for name, spec in schema.model_json_schema()["properties"].items():
-        field = schema.model_fields[name]
-        default = repr(to_jsonable_python(field.get_default(call_default_factory=True)))
-        if '"' not in default:
-            default = default.replace("'", '"')  # as ruff would have it
-        kind = next(kind for kind in _kinds(spec) if kind != "null")
-        limits = _allowed(spec, kind=False).removeprefix("from ")
-        notes = "; ".join(filter(None, (field.description, limits)))
-        lines.append(f"{name}: {_KINDS[kind][0]} = {default}" + (f"  # {notes}" if notes else ""))
-        if lines[-1].count("=") > 1:
-            raise ValueError(f"papermill cannot parse a line with two '=': {lines[-1]}")
-    return "\n".join(lines)
-
-
 def _parameter_cells(history: list[str], fields: Set[str]) -> list[list[str]]:
     """Return the cells that set parameters, in rounds that end with a call of `read_parameters`.
 
@@ -122,11 +99,11 @@ def _assigned(source: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for statement in body:
         match statement:
-            case ast.FunctionDef() | ast.ClassDef() | ast.AnnAssign(value=None):
+            case ast.FunctionDef() | ast.ClassDef():
                 continue
             case (
                 ast.Assign(targets=[ast.Name(id=name)], value=value)
-                | ast.AnnAssign(target=ast.Name(id=name), value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
             ):
                 found[name] = _literal(value)
             case _:  # a, b = 1, 2; a += 1; for a in ...
@@ -175,46 +152,18 @@ def _value_problems(
             continue
         name = str(complaint["loc"][0])
         value = values.get(name, schema.model_fields[name].default)
-        must = own or f"must be {_allowed(specs[name])}{_hint(name, value, specs[name])}"
-        yield f"{name} = {value!r}: {must}"
+        near = did_you_mean(value, specs[name].get("enum", ()))
+        yield f"{name} = {value!r}: {own or f'must be {allowed(specs[name])}{near}'}"
 
 
-def _kinds(spec: Spec) -> list[str]:
-    return [branch.get("type", "string") for branch in spec.get("anyOf", [spec])]
-
-
-def _allowed(spec: Spec, kind: bool = True) -> str:
-    """Say what a field takes, as in "a whole number, from 1 to 10000"; or its limits alone."""
+def allowed(spec: Mapping[str, Any]) -> str:
+    """Say what a field of this JSON schema takes, as in "a whole number, from 1 to 10000"."""
     if "anyOf" in spec:
-        return ", or ".join(filter(None, (_allowed(branch, kind) for branch in spec["anyOf"])))
+        return ", or ".join(map(allowed, spec["anyOf"]))
     if "enum" in spec:
         return "one of " + ", ".join(map(repr, spec["enum"]))
     limits = " and ".join(words.format(spec[key]) for key, words in _LIMITS.items() if key in spec)
     if {"minimum", "maximum"} <= spec.keys():
         limits = f"from {spec['minimum']} to {spec['maximum']}"
-    each = f"each {_allowed(spec['items'])}" if spec.get("items") else ""
-    return ", ".join(filter(None, (kind and _KINDS[_kinds(spec)[0]][1], limits, each)))
-
-
-def _hint(name: str, value: Any, spec: Spec) -> str:
-    """Say how to write what was probably meant; empty where that is anyone's guess."""
-    kinds = set(_kinds(spec))
-    if "enum" in spec:
-        return did_you_mean(str(value), spec["enum"])
-    if "boolean" in kinds:
-        return f"; papermill: -p {name} True"
-    if "string" in kinds and isinstance(value, int | float):
-        return f"; papermill: -r {name} {json.dumps(str(value))} gives text"
-    if not kinds & {"integer", "number"}:
-        return ""
-    try:
-        number = float(value.replace(",", ".") if isinstance(value, str) else value)
-    except (TypeError, ValueError, OverflowError):
-        return ""
-    if not math.isfinite(number):
-        return "; it has to be finite"
-    if isinstance(value, str):
-        why = "use a decimal point" if "," in value else "it was given as text, write"
-        return f"; {why}: {number:.12g}"
-    whole = isinstance(value, float) and number.is_integer() and "number" not in kinds
-    return f"; write {number:.0f}" if whole else ""
+    each = f"each {allowed(spec['items'])}" if spec.get("items") else ""
+    return ", ".join(filter(None, (_WORDS[spec.get("type", "string")], limits, each)))
