@@ -312,9 +312,10 @@ def test_empty_notebook_is_named_after_its_file(exporter):
     assert "my-file" in (Page(content).text if isinstance(content, str) else pdf_text(content))
 
 
-def test_cell_options_and_hidden_cells():
+def test_hidden_cells_show_neither_code_nor_output():
+    png = shown({"image/png": PNG}, label="fig-p", caption="From a *comment*.")
     nb = notebook(
-        code("#| label: fig-p\n#| fig-cap: 'From a *comment*.'\nplot()", shown({"image/png": PNG})),
+        code("plot()", png),
         code("gone()", v4.new_output("stream", text="gone"), tags=["remove"]),
         markdown("@fig-p"),
     )
@@ -333,9 +334,9 @@ def test_stamp_is_on_every_page():
     assert len(pages) > 1 and all("SAMPLE DATA" in page.extract_text() for page in pages)
 
 
-def test_error_outputs_can_be_allowed():
+def test_an_error_that_its_author_expects_is_left_out():
     error = v4.new_output("error", ename="ValueError", evalue="bad", traceback=["tb"])
-    page = PaperHTMLExporter(allow_errors=True).from_notebook_node(notebook(code("x", error)))[0]
+    page = to_html(notebook(code("x", error, tags=["raises-exception"])))
     assert "bad" not in Page(page).text
 
 
