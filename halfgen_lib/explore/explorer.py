@@ -3,10 +3,9 @@
 Controls choose, the component below them draws (``try_it.js``), and Python's networks answer.
 """
 
-import asyncio
 import base64
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from html import escape
@@ -38,10 +37,9 @@ WHAT_TO_RUN = (
 )
 STRIP = 20  # test images to pick from
 ORDERS = ("in order", "at random", "best", "median", "worst")
-MOST_DRAWS = 8
 ROW = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "4px 20px"}
 
-Made = tuple[str, str, Tensor | None]  # whose, what more there is to say, (1, 1, 28, 28) or awaited
+Made = tuple[str, str, Tensor]  # whose, what more there is to say, (1, 1, 28, 28)
 
 
 class TryIt(anywidget.AnyWidget):
@@ -90,7 +88,7 @@ class Explorer(widgets.VBox):
         self._network = _control(widgets.Dropdown, "network", options=names)
         self._compared = _control(widgets.Checkbox, "compare all networks", indent=False)
         self._compared.layout.display = "" if len(self.runs) > 1 else "none"
-        self._draws = _control(widgets.BoundedIntText, "draws", value=4, min=1, max=MOST_DRAWS)
+        self._draws = _control(widgets.BoundedIntText, "draws", value=4, min=1, max=8)
         self._again = _control(widgets.Button, "draw again")
         for control in (self._class, self._given):
             control.observe(lambda _: self._choose(ORDERS[0]), "value")
@@ -168,38 +166,28 @@ class Explorer(widgets.VBox):
 
     def completions(
         self, image: Tensor, given: Side, models: Sequence[str], draws: int = 0, seed: int = 0
-    ) -> Iterator[list[Made]]:
-        """Yield completions of an image (1, 1, 28, 28); what is drawn is awaited first.
+    ) -> list[Made]:
+        """Return completions of an image (1, 1, 28, 28) by each of the models.
 
         With ``draws`` a single one that draws draws so many besides, by the ``seed``.
         """
-        slow = [name for name in models if self._is_drawn(name)]
-        draws *= len(models) == len(slow) == 1
-        made: list[Made] = [
-            (self._called(name), "", None if name in slow else fill(image, given, self.model(name)))
-            for name in models
-        ]
-        drawn: list[Made] = [(f"draw {i}", "", None) for i in range(1, draws + 1)]
-        yield made + drawn
-        for i, name in enumerate(models):
-            if name in slow:
-                words = f"mean of {self.model(name).mean_of} draws"
-                made[i] = self._called(name), words, fill(image, given, self.model(name))
-        if draws:
+        made = []
+        for name in models:
+            model = self.model(name)
+            words = f"mean of {model.mean_of} draws" if self._is_drawn(name) else ""
+            made.append((self._called(name), words, fill(image, given, model)))
+        if draws and len(models) == 1 and self._is_drawn(models[0]):
             images, generator = image.expand(draws, -1, -1, -1), torch.Generator().manual_seed(seed)
-            several = fill(images, given, self.model(models[0]), generator).split(1)
-            drawn = [(name, "", each) for (name, *_), each in zip(drawn, several, strict=True)]
-        if slow:
-            yield made + drawn
+            drawn = fill(images, given, self.model(models[0]), generator).split(1)
+            made += [(f"draw {i}", "", each) for i, each in enumerate(drawn, 1)]
+        return made
 
     def expect_less(self, models: Sequence[str], given: Side) -> list[str]:
         """Return a sentence for each network that was trained on other halves than the given."""
         sides = {name: self.runs[name].config.given for name in models}
-        return [
-            f"{self._called(name)} was trained on {side} halves alone: expect less."
-            for name, side in sides.items()
-            if side != given
-        ]
+        words = "was trained on {} halves alone: expect less."
+        others = {name: side for name, side in sides.items() if side != given}
+        return [f"{self._called(n)} {words.format(side)}" for n, side in others.items()]
 
     def _called(self, model: str) -> str:
         return called(model, self.runs[model])
@@ -212,21 +200,7 @@ class Explorer(widgets.VBox):
         self._update()
 
     def _update(self, _: object = None) -> None:
-        """Show what the controls choose; what takes long follows once no other change waits."""
-        steps = self._wanted = self._steps()
-        next(steps, None)
-        try:
-            asyncio.get_running_loop().call_soon(self._finish, steps)
-        except RuntimeError:  # a script: there is nothing to wait for
-            self._finish(steps)
-
-    def _finish(self, steps: Iterator[None]) -> None:
-        if steps is self._wanted:
-            for _ in steps:
-                pass
-
-    def _steps(self) -> Iterator[None]:
-        """Show, step by step, what the controls choose, or why it cannot be shown."""
+        """Show what the controls choose, or why it cannot be shown."""
         compare, given = self._compared.value, self._given.value
         models = list(self.runs) if compare else [self._network.value]
         try:
@@ -234,10 +208,8 @@ class Explorer(widgets.VBox):
             for control in (self._draws, self._again):  # shown where they do something
                 control.layout.display = "" if is_drawn else "none"
             draws = self._draws.value * is_drawn
-            notes = self._notes + self.expect_less(models, given)
-            for made in self.completions(self._image(), given, models, draws, self._seed):
-                self._show(made, notes, compare)
-                yield
+            made = self.completions(self._image(), given, models, draws, self._seed)
+            self._show(made, self._notes + self.expect_less(models, given), compare)
         except RunError as error:  # any other one is a defect
             self._say(str(error))
 
@@ -249,11 +221,7 @@ class Explorer(widgets.VBox):
     def _show(self, made: list[Made], notes: list[str], compare: bool) -> None:
         row = len(made) - (not compare)  # so many stand in one: all, or all draws
         panels = [
-            {
-                "name": name,
-                "words": words,
-                "image": b"" if image is None else image.numpy().tobytes(),
-            }
+            {"name": name, "words": words, "image": image.numpy().tobytes()}
             | {"row": row * (compare or k > 0)}
             for k, (name, words, image) in enumerate(made)
         ]

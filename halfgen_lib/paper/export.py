@@ -14,8 +14,8 @@ bytes. What an author may write beside Jupyter's Markdown:
   title the first H1 is the title. A stamp may come from an output (`display.show_stamp`).
 - Sections: `## Method <!-- #sec-method -->`; `## Thanks <!-- unnumbered -->`. References go under
   "References", or to the end.
-- Equations: `$$ ... $$ <!-- #eq-mse -->`, or `\label{eq:mse}` in one and `\eqref{eq:mse}`; only
-  labelled equations are numbered. A macro holds in all cells.
+- Equations: `$$ ... $$ <!-- #eq-mse -->`; only those with a label are numbered. A macro holds in
+  all cells.
 - Figures and tables: `display.show_figure` and `display.show_table` carry label, caption and
   alternative text in the output's metadata. In Markdown: `![caption](file.svg) <!-- #fig-x -->`,
   and a table followed by `: Caption <!-- #tbl-x -->`. What has no caption stays where it is.

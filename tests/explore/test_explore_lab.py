@@ -25,7 +25,6 @@ ROOT = project_root()
 NOTEBOOK = "08_explore.ipynb"
 TABLES = "06_variants.ipynb"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-AWAITED = "Not drawn yet"
 PATIENCE = 120  # seconds for one step: a machine may be busy
 FOLDERS = (
     "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR",
@@ -156,9 +155,6 @@ def changes(page, place, act):
         assert time.monotonic() < end, "the picture has not changed"
         page.wait_for_timeout(50)
     page.wait_for_timeout(200)
-    while AWAITED in {alt for alt, _ in pictures(place)}:
-        assert time.monotonic() < end, "a picture is still awaited"
-        page.wait_for_timeout(50)
     return pictures(place)
 
 
