@@ -14,11 +14,10 @@ bytes. What an author may write beside Jupyter's Markdown:
   title the first H1 is the title. A stamp may come from an output (`display.show_stamp`).
 - Sections: `## Method <!-- #sec-method -->`; `## Thanks <!-- unnumbered -->`. References go under
   "References", or to the end.
-- Equations: `$$ ... $$ <!-- #eq-mse -->`; only those with a label are numbered. A macro holds in
-  all cells.
+- Equations: `$$ ... $$ <!-- #eq-mse -->`; only these are numbered. A macro holds in all cells.
 - Figures and tables: `display.show_figure` and `display.show_table` carry label, caption and
-  alternative text in the output's metadata. In Markdown: `![caption](file.svg) <!-- #fig-x -->`,
-  and a table followed by `: Caption <!-- #tbl-x -->`. What has no caption stays where it is.
+  alternative text in the output's metadata; in Markdown, `![caption](file.svg) <!-- #fig-x -->`.
+  What has no caption stays where it is.
 - Cross references: `@fig-x`, `@tbl-x`, `@eq-x`, `@sec-x`; citations `[@key]` with a bibliography;
   footnotes `[^x]`, with the text `[^x]: ...` in any cell.
 - Code and outputs: code is folded in the HTML and left out of the PDF, as is printed text unless

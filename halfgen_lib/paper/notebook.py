@@ -74,8 +74,10 @@ class Paper:
                 self._check(cell, tags, "papermill" in about)
             if (number == 1 and self._take_front_matter(cell)) or tags & HIDDEN_TAGS:
                 continue
-            if cell.cell_type == "markdown" and "abstract" in tags:
-                self.meta["abstract"] = cell.source
+            if "abstract" in tags:
+                shown = [o.get("data", {}).get("text/markdown") for o in cell.get("outputs", ())]
+                prose = [cell.source] if cell.cell_type == "markdown" else filter(None, shown)
+                self.meta["abstract"] = "\n\n".join(prose)
             elif cell.cell_type == "markdown":
                 self._add(self._markdown(cell.source), cell.get("attachments", {}))
             elif cell.cell_type == "code":
@@ -158,11 +160,7 @@ class Paper:
 
     def _add_code(self, cell: NotebookNode, tags: set[str], language: str) -> None:
         """Add a cell's code, folded with what it printed, and then what it shows."""
-        printed, shown = "", ""
-        if "abstract" in tags:
-            texts = [output.get("data", {}).get("text/markdown") for output in cell.outputs]
-            self.meta["abstract"] = "\n\n".join(filter(None, texts))
-            return
+        printed = shown = ""
         for output in cell.outputs:
             html = self._output(output)
             if html.startswith('<pre class="transcript">') and "keep-output" not in tags:

@@ -57,18 +57,13 @@ def _nearest(nodes: Iterable[PageElement]) -> Tag | None:
 
 
 def _take_label(soup: BeautifulSoup, comment: Comment, label: str | None) -> None:
-    """Move a `<!-- #label -->` onto the heading, equation, image or table that it follows."""
+    """Move a `<!-- #label -->` onto the heading, equation or image that it follows."""
     parent, last = comment.parent, _nearest(comment.previous_siblings)
-    above = _nearest(parent.previous_siblings)
     if last is not None and last.name == "p":  # the comment is a block of its own
         last = _nearest(reversed(last.contents))
     what = last.name if last is not None else ""
     if _HEADING.fullmatch(parent.name):
         parent["id" if label else "class"] = label or "unnumbered"
-    elif above is not None and above.name == "table" and parent.get_text().startswith(":"):
-        parent.contents[0].replace_with(parent.contents[0].lstrip(": "))
-        above["id"], parent.name = label, "caption"
-        above.insert(0, parent.extract())
     elif what == "script":
         last.wrap(soup.new_tag("div", attrs={"class": "equation", "id": label}))
     elif what == "img":  # its alternative text is its caption

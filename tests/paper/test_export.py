@@ -1,5 +1,6 @@
 """Synthetic notebooks through both exporters: numbers, references, faults, safety, determinism."""
 
+import base64
 import io
 import os
 import re
@@ -323,6 +324,16 @@ def test_hidden_cells_show_neither_code_nor_output():
     text = Page(page).text.replace("\u00a0", " ")
     assert "Figure 1. From a comment." in text and "fig-p" not in text and "gone" not in text
     assert "plot()" in text
+
+
+@EXPORTERS
+def test_an_image_of_the_prose_is_a_figure_with_its_label(exporter, tmp_path):
+    (tmp_path / "a.png").write_bytes(base64.b64decode(PNG))
+    nb = notebook(markdown("# T\n\nSee @fig-a.\n\n![Of a *file*.](a.png) <!-- #fig-a -->"))
+    content = exporter().from_notebook_node(nb, {"metadata": {"path": str(tmp_path)}})[0]
+    text = Page(content).text if isinstance(content, str) else pdf_text(content)
+    text = text.replace("\u00a0", " ")
+    assert "See Figure 1." in text and "Figure 1. Of a file." in text
 
 
 def test_stamp_is_on_every_page():
