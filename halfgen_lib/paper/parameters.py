@@ -18,30 +18,12 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from ..settings import Settings, did_you_mean
+from ..settings import Settings, complaints, did_you_mean
 
 S = TypeVar("S", bound=Settings)
 
 _COMPUTED = object()  # stands for a value that is no literal
 _INJECTED = re.compile(r"# Parameters\n(\w+ = .*\n?)*")  # as papermill writes: no annotations
-_WORDS = {
-    "integer": "a whole number",
-    "number": "a finite number",
-    "boolean": "True or False",
-    "string": "text",
-    "array": "a list",
-    "object": "a dict",
-    "null": "None",
-}
-_LIMITS = {
-    "minimum": "at least {}",
-    "exclusiveMinimum": "greater than {}",
-    "maximum": "at most {}",
-    "exclusiveMaximum": "less than {}",
-    "pattern": "matching {}",
-    "minItems": "of length {} or more",
-    "maxItems": "of length {} or less",
-}
 
 
 class ParameterError(ValueError):
@@ -67,7 +49,7 @@ def read_parameters(schema: type[S], namespace: Mapping[str, Any]) -> S:
         # As JSON: no less strict, but a list will do for a tuple, and text for a path.
         parameters = schema.model_validate_json(to_json(values, fallback=repr))
     except ValidationError as error:
-        problems += _value_problems(error, values, schema)
+        problems += complaints(error)
     if problems:
         raise ParameterError("\n".join(dict.fromkeys(problems)))
     return parameters
@@ -138,32 +120,3 @@ def _cell_problems(cells: list[str], schema: type[Settings]) -> Iterator[str]:
         elif name not in fields:
             takes = f"{did_you_mean(name, fields) or '.'} This notebook takes: {', '.join(fields)}"
             yield f"unknown parameter '{name}' = {value!r}{takes}"
-
-
-def _value_problems(
-    error: ValidationError, values: Mapping[str, Any], schema: type[Settings]
-) -> Iterator[str]:
-    """Yield pydantic's complaints in plain words."""
-    specs = schema.model_json_schema()["properties"]
-    for complaint in error.errors():
-        own = str(complaint.get("ctx", {}).get("error", ""))  # said by a validator of ours
-        if not complaint["loc"]:
-            yield own or complaint["msg"]
-            continue
-        name = str(complaint["loc"][0])
-        value = values.get(name, schema.model_fields[name].default)
-        near = did_you_mean(value, specs[name].get("enum", ()))
-        yield f"{name} = {value!r}: {own or f'must be {allowed(specs[name])}{near}'}"
-
-
-def allowed(spec: Mapping[str, Any]) -> str:
-    """Say what a field of this JSON schema takes, as in "a whole number, from 1 to 10000"."""
-    if "anyOf" in spec:
-        return ", or ".join(map(allowed, spec["anyOf"]))
-    if "enum" in spec:
-        return "one of " + ", ".join(map(repr, spec["enum"]))
-    limits = " and ".join(words.format(spec[key]) for key, words in _LIMITS.items() if key in spec)
-    if {"minimum", "maximum"} <= spec.keys():
-        limits = f"from {spec['minimum']} to {spec['maximum']}"
-    each = f"each {allowed(spec['items'])}" if spec.get("items") else ""
-    return ", ".join(filter(None, (_WORDS[spec.get("type", "string")], limits, each)))
