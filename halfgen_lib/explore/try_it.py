@@ -50,11 +50,8 @@ def try_it(test: Images, runs: Mapping[str, Run]) -> tuple[dict[str, Any], np.nd
         model = run.model()
         layers, numbers = portable(model, len(content))
         content += numbers
-        kind = (
-            "an affine map under a sigmoid"
-            if isinstance(model, AffineMap)
-            else "a convolutional network"
-        )
+        is_map = isinstance(model, AffineMap)
+        kind = "an affine map under a sigmoid" if is_map else "a convolutional network"
         words = f"{kind}; over all test images {run.metrics['overall']['mse']['mean']:.4f}"
         networks.append({"name": called(name, run), "words": words, "layers": layers})
         rows.append(torch.cat((left, model.predict(left)), -1))
