@@ -14,7 +14,6 @@ import pytest
 from halfgen_lib import config
 from halfgen_lib import report as pipeline
 from halfgen_lib.files import project_root
-from halfgen_lib.paper.parameters import parameters_cell
 from halfgen_lib.runs import find_run
 
 ROOT = project_root()
@@ -66,8 +65,28 @@ def test_parameters_cell_is_the_schemas(path):
     cells = code_cells(path)
     tagged = [i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", [])]
     assert tagged == [0]
-    schema = re.search(r"read_parameters\((\w+), globals\(\)\)", cells[2].source)[1]
-    assert cells[0].source == parameters_cell(getattr(config, schema))
+    schema = getattr(
+        config, re.search(r"read_parameters\((\w+), globals\(\)\)", cells[2].source)[1]
+    )
+    specs, lines = schema.model_json_schema()["properties"], cells[0].source.splitlines()
+    # as papermill reads a line: it passes over one that it cannot parse
+    found = [re.fullmatch(r"(\w+): (\w+) = ([^=]+?)  # ([^=]+)", line).groups() for line in lines]
+    assert [name for name, *_ in found] == list(specs)
+    for name, kind, default, comment in found:
+        spec, default = specs[name], ast.literal_eval(default)
+        assert type(default).__name__ == kind and default == spec["default"]
+        assert comment == "; ".join(filter(None, (spec["description"], limits_of(spec))))
+
+
+def limits_of(spec):
+    """Return what a parameter's comment says of its limits."""
+    if "enum" in spec:
+        return "one of " + ", ".join(map(repr, spec["enum"]))
+    if {"minimum", "maximum"} <= spec.keys():
+        return f"{spec['minimum']} to {spec['maximum']}"
+    words = {"minimum": "at least", "exclusiveMinimum": "greater than", "maximum": "at most"}
+    words |= {"exclusiveMaximum": "less than", "pattern": "matching"}
+    return " and ".join(f"{word} {spec[key]}" for key, word in words.items() if key in spec)
 
 
 @pytest.mark.parametrize("path", [*NOTEBOOKS, REPORT], ids=lambda path: path.stem)

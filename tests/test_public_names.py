@@ -43,7 +43,7 @@ def test_the_import_alone_is_fast_and_imports_no_torch():
 
 
 EXTRAS = {
-    "from halfgen_lib.explore import panels": ("anywidget", "explore"),
+    "from halfgen_lib.explore import explorer": ("anywidget", "explore"),
     "from halfgen_lib import figures": ("matplotlib", "notebooks"),
     "from halfgen_lib.paper import show_figure": ("IPython", "notebooks"),
     "from halfgen_lib.analysis import baselines": ("sklearn", "study"),

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from ..data import Side, halves, join
 from ..files import write_atomic
-from ..runs import CURRENT, Run, default_runs_dir
+from ..runs import Run, RunError
 from ..runs.published import published_runs, shown_run
 from .pictures import FORMATS, Picture, to_pose
 
@@ -96,7 +96,7 @@ def complete(
     the notebooks show), or anything with ``predict(left)`` or ``sample(left, n, generator)``. One
     that can draw always draws, by ``generator`` (by default one that is seeded with 0); only then
     ``n`` may be more than 1. Raises TypeError or ValueError for a picture or an argument that
-    cannot be used, and RunError for a model's weights that cannot.
+    cannot be used, and RunError for a run that is not there or whose weights cannot.
     """
     if type(n) is not int or n < 1:  # True is no number
         raise ValueError(f"n is {n!r}, allowed: an integer of 1 or more")
@@ -127,10 +127,8 @@ def fill(images: Tensor, given: Side, model: Any, generator: Generator | None = 
 
 
 def _named(model: str) -> Run:
-    published = published_runs()
-    if model not in {*published, CURRENT} and not (default_runs_dir() / model).is_dir():
-        names = ", ".join(published) or "nothing is"
-        remedy = "halfgen train makes a run, halfgen publish RUN_ID --as NAME publishes it"
-        wrong = f"neither published ({names}) nor a run in {default_runs_dir()}"
-        raise ValueError(f"model {model!r} is {wrong}; {remedy}")
-    return shown_run(model)
+    try:
+        return shown_run(model)
+    except RunError as error:
+        names = ", ".join(published_runs()) or "nothing"
+        raise RunError(f"model {model!r}: {error}; published: {names}") from None

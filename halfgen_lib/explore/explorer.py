@@ -1,66 +1,107 @@
-"""What the explorer shows: from a choice to pictures, numbers and words in HTML without script."""
+"""The explorer: test images, pictures and drawings of one's own, and what networks make of them.
+
+Controls choose, the component below them draws (``try_it.js``), and Python's networks answer.
+"""
 
 import base64
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from html import escape
+from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
-from torch.nn.functional import mse_loss
 
-from ..data import CLASS_NAMES, IMAGE_SIZE, Images, Side, halves, join, to_unit
+from .. import extra
+from ..data import CLASS_NAMES, IMAGE_SIZE, Images, Side, to_unit
 from ..evaluation import first_of_each_class, halves_mse
-from ..models.base import Completer
 from ..runs import Run, RunError, find_run
 from ..runs.published import published_runs
-from ..variants import NAMES, VARIANTS
-from .completion import fill
+from .completion import complete, fill
+from .pictures import PictureError, to_pose
+from .try_it import called
 
+with extra("explore"):
+    import anywidget
+    import ipywidgets as widgets
+    import traitlets
+
+HERE = Path(__file__).parent
 WHAT_TO_RUN = (
     "There is no trained network yet. Run notebook 02_train (or halfgen train) and then this one"
     " again; published networks (halfgen publish RUN_ID --as NAME) are found too."
 )
-WALK = 9  # pictures on the way from one left half to another
-SCALE = 5  # edge of the square that shows a pixel
-AWAITED = "Not drawn yet"
-UNKNOWN = np.array([0.72, 0.78, 0.86])  # no grey: nobody takes it for a part of the picture
 STRIP = 20  # test images to pick from
 ORDERS = ("in order", "at random", "best", "median", "worst")
+ROW = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "4px 20px"}
 
-Made = tuple[str, str, Tensor | None]  # whose, what more there is to say, (1, 1, 28, 28) or awaited
-
-
-def called(name: str, run: Run) -> str:
-    """Return what readers call a run's network; one of one's own has its run's id besides."""
-    variant = run.config.variant  # "default" of another network, too
-    is_its = VARIANTS.get(variant, {}).get("model", "cae") == run.config.model
-    title = NAMES.get(variant, name) if is_its else name
-    return f"{title}, {name}" if title != name == run.config.run_id else title
+Made = tuple[str, str, Tensor]  # whose, what more there is to say, (1, 1, 28, 28)
 
 
-class Explorer:
-    """Test images, and runs by the names of their networks, maybe none.
+class TryIt(anywidget.AnyWidget):
+    """Test images to pick and a half to draw on, beside ``results``: see ``try_it.js``."""
 
-    What is quick comes first, with the places of what is not. ``model`` returns a network by its
-    name, loaded at its first use; if that fails, it and all that takes a name raise RunError.
+    _esm = "".join((HERE / name).read_text("utf-8") for name in ("keys.js", "try_it.js"))
+    _css = HERE / "try_it.css"
+    html = traitlets.Unicode((HERE / "try_it.html").read_text("utf-8")).tag(sync=True)
+    images = traitlets.Dict().tag(sync=True)  # titles, pixels (N, 28, 28) as uint8, known side
+    value = traitlets.Dict({"serial": 0}).tag(sync=True)  # what is asked: float32 (28, 28)
+    results = traitlets.Dict().tag(sync=True)  # serial of the question, panels, notes
+
+
+class Explorer(widgets.VBox):
+    """Controls over a component that shows what they choose, and what networks make of it.
+
+    ``runs`` are by the names of their networks, maybe none. ``model`` returns a network by its
+    name, loaded at its first use; if that fails, it and all that takes a name raise RunError. Where
+    no widget can be shown, in a notebook that was run headless, say, a still picture stands.
     """
 
-    def __init__(self, test: Images, runs: Mapping[str, Run]):
-        self.runs, self.test = runs, test
+    def __init__(self, test: Images, runs: Mapping[str, Run], given: Side = "left"):
+        self.test, self.runs = test, runs
         self.model = cache(lambda name: runs[name].model())
+        self.hands, self.message = TryIt(), widgets.HTML()
+        self._notes, self._seed = list[str](), 0  # what was done to a picture; of the draws
+        super().__init__([*self._rows(given), self.hands, self.message] if runs else [self.message])
+        self.add_class("halfgen-explorer")  # see keys.js
+        if not runs:
+            self._say(WHAT_TO_RUN)
+            return
+        self._choose(ORDERS[0])
+        self._update()
+        for control in (self.hands, self._network, self._compared, self._draws):
+            control.observe(self._update, "value")
 
-    def title(self, position: int) -> str:
-        """Return what a test image is called: its class, its number in the test file."""
-        return f"{CLASS_NAMES[self.test.labels[position]]}, test image {position}"
+    def _rows(self, given: Side) -> list[widgets.HBox]:
+        """Make the controls: those of the images, and those of what is made of them."""
+        classes = [("all classes", -1), *zip(CLASS_NAMES, range(len(CLASS_NAMES)), strict=True)]
+        self._class = _control(widgets.Dropdown, "class", options=classes)
+        self._given = _control(widgets.Dropdown, "known side", options=get_args(Side), value=given)
+        number = _control(widgets.BoundedIntText, "test image", max=len(self.test) - 1)
+        file = _control(widgets.FileUpload, "a picture of yours", accept="image/*")
+        orders = [_control(widgets.Button, name) for name in ORDERS]
+        names = [(called(name, run), name) for name, run in self.runs.items()]
+        self._network = _control(widgets.Dropdown, "network", options=names)
+        self._compared = _control(widgets.Checkbox, "compare all networks", indent=False)
+        self._compared.layout.display = "" if len(self.runs) > 1 else "none"
+        self._draws = _control(widgets.BoundedIntText, "draws", value=4, min=1, max=8)
+        self._again = _control(widgets.Button, "draw again")
+        for control in (self._class, self._given):
+            control.observe(lambda _: self._choose(ORDERS[0]), "value")
+        number.observe(lambda change: self._count_from(change.new), "value")
+        file.observe(lambda change: self._draw_on(change.new[0]), "value")
+        for button in orders:
+            button.on_click(lambda button: self._choose(button.description))
+        self._again.on_click(self._draw_again)
+        images = [self._class, *orders, number, file, self._given]
+        made = [self._network, self._compared, self._draws, self._again]
+        return [widgets.HBox(row, layout=ROW) for row in (images, made)]
 
-    def draws(self, model: str) -> bool:
-        """Tell whether a model draws samples."""
-        return hasattr(self.model(model), "sample")
+    # ---- test images to pick from
 
     def strip(self, order: str, label: int, model: str, given: Side) -> Tensor:
         """Return the positions of up to 20 test images, in one of ``ORDERS``.
@@ -88,76 +129,122 @@ class Explorer:
                 return scores[own.numpy()]
         return halves_mse(self.model(model).predict, self.test.select(own), given)
 
-    def walkers(self) -> list[str]:
-        """Return the models that put a code between an encoder and a decoder."""
-        found = []
-        for name in self.runs:
-            with suppress(RunError):  # where it is chosen, it is said
-                if hasattr(self.model(name), "encoder"):
-                    found.append(name)
-        return found
+    def _choose(self, order: str) -> None:
+        try:
+            chosen = self._class.value, self._network.value, self._given.value
+            self._pick(self.strip(order, *chosen))
+        except RunError as error:
+            self._say(str(error))
+
+    def _count_from(self, position: int) -> None:
+        self._pick(torch.arange(len(self.test))[position:][:STRIP])
+
+    def _pick(self, positions: Tensor) -> None:
+        """Let the reader pick one of the test images at ``positions``; the first is shown."""
+        pixels, few = self.test.images, positions.tolist()
+        titles = [f"{CLASS_NAMES[self.test.labels[i]]}, test image {i}" for i in few]
+        content = pixels[positions].numpy().tobytes()
+        self._notes = []
+        self.hands.images = {"titles": titles, "pixels": content, "given": self._given.value}
+        if not self.hands.value.get("image"):  # no page has asked yet
+            image = to_unit(pixels[positions[:1]]).numpy()
+            self.hands.value = self.hands.value | {"image": image.tobytes()}
+
+    def _draw_on(self, file: Mapping[str, Any]) -> None:
+        """Put a picture of the reader's own on the drawing, as far as it is known there."""
+        content = io.BytesIO(file["content"])
+        content.name = file["name"]
+        try:
+            image, notes = to_pose(content)
+        except PictureError as error:
+            self._say(str(error))
+            return
+        self._notes = [f"{note[0].upper()}{note[1:]}." for note in notes]
+        self.hands.send({}, [image.mul(255).round().byte().numpy().tobytes()])
+
+    # ---- what networks make of an image
 
     def completions(
         self, image: Tensor, given: Side, models: Sequence[str], draws: int = 0, seed: int = 0
-    ) -> Iterator[list[Made]]:
-        """Yield completions of an image (1, 1, 28, 28): those of models that draw come later.
+    ) -> list[Made]:
+        """Return completions of an image (1, 1, 28, 28) by each of the models.
 
         With ``draws`` a single one that draws draws so many besides, by the ``seed``.
         """
-        made: list[Made] = [(called(name, self.runs[name]), "", None) for name in models]
-        draws *= len(models) == 1 and self.draws(models[0])
-        made += [(f"draw {i}", "", None) for i in range(1, draws + 1)]
-        for slow in (False, True):
-            for i, name in enumerate(models):
-                if self.draws(name) == slow:
-                    words = f"mean of {self.model(name).mean_of} draws" if slow else ""
-                    made[i] = made[i][0], words, fill(image, given, self.model(name))
-            if not slow or any(map(self.draws, models)):
-                yield list(made)
-        if draws:
+        made = []
+        for name in models:
+            model = self.model(name)
+            words = f"mean of {model.mean_of} draws" if self._is_drawn(name) else ""
+            made.append((self._called(name), words, fill(image, given, model)))
+        if draws and len(models) == 1 and self._is_drawn(models[0]):
             images, generator = image.expand(draws, -1, -1, -1), torch.Generator().manual_seed(seed)
             drawn = fill(images, given, self.model(models[0]), generator).split(1)
-            titles = (title for title, *_ in made[1:])
-            yield made[:1] + [(title, "", each) for title, each in zip(titles, drawn, strict=True)]
+            made += [(f"draw {i}", "", each) for i, each in enumerate(drawn, 1)]
+        return made
 
-    def expect_less(self, models: Iterable[str], given: Side) -> list[str]:
+    def expect_less(self, models: Sequence[str], given: Side) -> list[str]:
         """Return a sentence for each network that was trained on other halves than the given."""
         sides = {name: self.runs[name].config.given for name in models}
-        return [
-            f"{called(name, self.runs[name])} was trained on {side} halves alone: expect less."
-            for name, side in sides.items()
-            if side != given
+        words = "was trained on {} halves alone: expect less."
+        others = {name: side for name, side in sides.items() if side != given}
+        return [f"{self._called(n)} {words.format(side)}" for n, side in others.items()]
+
+    def _called(self, model: str) -> str:
+        return called(model, self.runs[model])
+
+    def _is_drawn(self, model: str) -> bool:
+        return hasattr(self.model(model), "sample")
+
+    def _draw_again(self, _: object) -> None:
+        self._seed += 1
+        self._update()
+
+    def _update(self, _: object = None) -> None:
+        """Show what the controls choose, or why it cannot be shown."""
+        compare, given = self._compared.value, self._given.value
+        models = list(self.runs) if compare else [self._network.value]
+        try:
+            is_drawn = not compare and self._is_drawn(models[0])
+            for control in (self._draws, self._again):  # shown where they do something
+                control.layout.display = "" if is_drawn else "none"
+            draws = self._draws.value * is_drawn
+            made = self.completions(self._image(), given, models, draws, self._seed)
+            self._show(made, self._notes + self.expect_less(models, given), compare)
+        except RunError as error:  # any other one is a defect
+            self._say(str(error))
+
+    def _image(self) -> Tensor:
+        """Return the image that is asked about, (1, 1, 28, 28)."""
+        pixels = np.frombuffer(self.hands.value["image"], np.float32)
+        return torch.tensor(pixels).reshape(1, 1, IMAGE_SIZE, IMAGE_SIZE)
+
+    def _show(self, made: list[Made], notes: list[str], compare: bool) -> None:
+        row = len(made) - (not compare)  # so many stand in one: all, or all draws
+        panels = [
+            {"name": name, "words": words, "image": image.numpy().tobytes()}
+            | {"row": row * (compare or k > 0)}
+            for k, (name, words, image) in enumerate(made)
         ]
+        self._answer(panels, notes)
 
-    def walk(self, first: int, second: int, model: str, percent: int) -> Iterator[str]:
-        """Walk between two test images' codes; the large picture is ``percent`` of the way."""
-        side, few = self.runs[model].config.given, [first, second]
-        images = to_unit(self.test.images[few])
-        start, end = (
-            given_tile(image[None], side, "given", self.title(position))
-            for image, position in zip(images, few, strict=True)
-        )
-        places = torch.cat((torch.tensor([percent / 100]), torch.linspace(0, 1, WALK)))
-        titles = [f"generated at {percent}%", *(f"{place:.0%}" for place in places[1:].tolist())]
-        walked = walk(self.model(model), halves(images, side)[0], places)[:, 0]
-        here, *strip = (
-            tile(title, half.numpy(), f"The half generated on the way: {title}")
-            for title, half in zip(titles, walked, strict=True)
-        )
-        ends, middle = walked[[1, -1]], walked[1 + WALK // 2]
-        words = "Half-way, the walk differs from a cross-fade of its ends by an MSE of"
-        words += f" {mse_loss(middle, ends.mean(0)):.4f}; the ends differ by {mse_loss(*ends):.4f}."
-        yield page([[start, here, end], strip], [words])
+    def _say(self, text: str) -> None:  # a screen reader says it at once
+        self._answer([], [], f'<p role="alert">{escape(text)}</p>')
 
+    def _answer(self, panels: list[dict[str, Any]], notes: list[str], message: str = "") -> None:
+        results = {"serial": self.hands.value["serial"], "panels": panels, "notes": notes}
+        self.hands.results, self.message.value = results, message
+        self.message.layout.display = "" if message else "none"
 
-@torch.inference_mode()
-def walk(model: Completer, left: Tensor, places: Tensor) -> Tensor:
-    """Generate right halves (P, 1, 28, 14) on the straight line between two codes.
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
+        """Return the widget and, for where none can be shown, a picture or what is wrong."""
+        bundle = super()._repr_mimebundle_(**options)
+        return {**bundle, "text/html": self.message.value or self._still()}
 
-    They are those of two left halves (2, 1, 28, 14); the places (P,) on the way lie in [0, 1].
-    """
-    first, second = model.encoder(left).split(1)
-    return model.decoder(torch.lerp(first, second, places[:, None]))
+    def _still(self) -> str:
+        name, given = self._network.value, self._given.value
+        content = complete(self._image(), given, self.model(name))._repr_png_()
+        alt = escape(f"A test image, and what {self._called(name)} makes of its {given} half")
+        return f'<img alt="{alt}" src="data:image/png;base64,{base64.b64encode(content).decode()}">'
 
 
 def find_runs() -> dict[str, Run]:
@@ -170,41 +257,10 @@ def find_runs() -> dict[str, Run]:
     return runs
 
 
-def page(rows: Iterable[Iterable[str]], words: Iterable[str]) -> str:
-    """Return rows of tiles, and sentences under them."""
-    style = "display:flex;flex-wrap:wrap;gap:4px"
-    lines = [f'<div style="{style}">{"".join(row)}</div>' for row in rows]
-    return "".join(lines + [f'<p style="margin:2px 0">{escape(each)}</p>' for each in words])
-
-
-def tile(title: str, pixels: np.ndarray, alt: str) -> str:
-    """Return pixels (H, W) or (H, W, 3) in [0, 1] over a title; ``alt`` says what they show."""
-    dots = Image.fromarray(np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8))
-    large, content = ImageOps.scale(dots, SCALE, Image.Resampling.NEAREST), io.BytesIO()
-    large.save(content, format="PNG", compress_level=1)
-    source = base64.b64encode(content.getvalue()).decode()
-    return (
-        f'<figure style="margin:0 0 8px;width:{max(large.width, 70) + 12}px">'
-        f'<img alt="{escape(alt)}" width="{large.width}" height="{large.height}"'
-        f' style="outline:1px solid #888" src="data:image/png;base64,{source}">'
-        f'<figcaption style="line-height:1.3">{escape(title)}</figcaption></figure>'
-    )
-
-
-def tiles(image: Tensor, made: Iterable[Made], given: Side, subject: str) -> list[str]:
-    """Show what is given of an image, and its completions, or where they will stand."""
-    place = np.broadcast_to(UNKNOWN, (IMAGE_SIZE, IMAGE_SIZE, 3))
-    return [given_tile(image, given, "given", subject)] + [
-        tile(name, place, AWAITED)
-        if half is None
-        else tile(name, half[0, 0].numpy(), f"Made by {name}, of {subject}")
-        for name, _, half in made
-    ]
-
-
-def given_tile(image: Tensor, given: Side, title: str, subject: str) -> str:
-    """Show an image (1, 1, 28, 28) whose unknown half is covered with a colour."""
-    left, right = halves(image[0, 0], given)
-    pixels = join(left, torch.full_like(right, torch.nan), given)[..., None].numpy()
-    colours = np.where(np.isnan(pixels), UNKNOWN, pixels)
-    return tile(title, colours, f"The {given} half of {subject}; the other half is covered")
+def _control(kind: type[widgets.Widget], description: str, **options: Any) -> widgets.Widget:
+    """Return a control whose description, which is its name for a screen reader, is not cut."""
+    width = "12em" if kind is widgets.BoundedIntText else "max-content"
+    control = kind(description=description, layout={"width": width}, **options)
+    if kind in (widgets.Dropdown, widgets.BoundedIntText):
+        control.style.description_width = "max-content"
+    return control

@@ -66,7 +66,7 @@ def show_figure(
 
     `alt` describes it for readers who cannot see it; without one the caption does. Pages, their
     pictures (H, W) in [0, 1], take its place in the HTML paper: to leaf through, under its caption.
-    So does `live` where scripts run: a component of this package, and its data (`live.py`).
+    So does `live` where scripts run: a component of this package, and its data (`page.py`).
     """
     # JupyterLab shows no SVG of a notebook that somebody else has run, before it is trusted
     data = {"image/svg+xml": figure_svg(figure, label), "image/png": _png(figure.savefig, dpi=120)}

@@ -14,12 +14,10 @@ bytes. What an author may write beside Jupyter's Markdown:
   title the first H1 is the title. A stamp may come from an output (`display.show_stamp`).
 - Sections: `## Method <!-- #sec-method -->`; `## Thanks <!-- unnumbered -->`. References go under
   "References", or to the end.
-- Equations: `$$ ... $$ <!-- #eq-mse -->`, or `\label{eq:mse}` in one and `\eqref{eq:mse}`; only
-  labelled equations are numbered. A macro holds in all cells.
+- Equations: `$$ ... $$ <!-- #eq-mse -->`; only these are numbered. A macro holds in all cells.
 - Figures and tables: `display.show_figure` and `display.show_table` carry label, caption and
-  alternative text in the output's metadata; `#| label: fig-x`, `#| caption: ...`, `#| alt: ...` at
-  the top of a code cell do the same. In Markdown: `![caption](file.svg) <!-- #fig-x -->`, and a
-  table followed by `: Caption <!-- #tbl-x -->`. What has no caption stays where it is.
+  alternative text in the output's metadata; in Markdown, `![caption](file.svg) <!-- #fig-x -->`.
+  What has no caption stays where it is.
 - Cross references: `@fig-x`, `@tbl-x`, `@eq-x`, `@sec-x`; citations `[@key]` with a bibliography;
   footnotes `[^x]`, with the text `[^x]: ...` in any cell.
 - Code and outputs: code is folded in the HTML and left out of the PDF, as is printed text unless
@@ -28,8 +26,8 @@ bytes. What an author may write beside Jupyter's Markdown:
   published; an output that only a browser can show leaves a line that says so, and a warning.
 
 An unknown reference, a label used twice, an unknown citation, TeX that cannot be read, a missing
-image or an error output ends the export with a `PaperError` that names the cell and the cause;
-with `--PaperExporter.strict=False` the paper shows what could not be read as it is.
+image or an error output, unless its cell has Jupyter's tag `raises-exception`, ends the export with
+a `PaperError` that names the cell and the cause.
 """
 
 import os
@@ -45,15 +43,13 @@ import typst
 from bs4 import BeautifulSoup
 from nbconvert.exporters import Exporter
 from nbformat import NotebookNode
-from traitlets import Bool
 
 from . import TEMPLATES
-from .drawings import with_drawings
 from .formulas import mend_formulas
-from .live import with_live_figures
 from .markdown import inline_markdown, markdown, parse
 from .notebook import Paper, PaperError
 from .numbering import number
+from .page import with_drawings, with_live_figures
 
 # scripts that the fonts of Typst do not cover
 _FOREIGN = re.compile(r"[\u0590-\u1dff\u2e80-\ud7ff\uf900-\U0003ffff]")
@@ -63,16 +59,13 @@ _UNREAD = re.compile(r"Could not convert TeX math (.*), rendering as TeX:\n(.*)"
 class PaperExporter(Exporter):
     """Hold what both paper exporters share: reading the notebook; each renders the paper."""
 
-    allow_errors = Bool(False, help="Leave error outputs out instead of failing").tag(config=True)
-    strict = Bool(True, help="Fail where something cannot be read").tag(config=True)
-
     def from_notebook_node(
         self, nb: NotebookNode, resources: dict | None = None, **kwargs: Any
     ) -> tuple[str | bytes, dict]:
         """Return the document and nbconvert's resources, or raise PaperError, naming each fault."""
         nb, resources = super().from_notebook_node(nb, resources, **kwargs)
         about = resources.get("metadata", {})
-        paper = Paper(Path(about.get("path") or ".").resolve(), self.allow_errors)
+        paper = Paper(Path(about.get("path") or ".").resolve())
         paper.read(nb, about.get("name", ""))
         for key in paper.meta.keys() & {"bibliography", "csl"}:
             paper.meta[key] = str(paper.folder / paper.meta[key])
@@ -83,7 +76,7 @@ class PaperExporter(Exporter):
             for name, content in paper.files.items():
                 Path(scratch, name).write_bytes(content)
             done = self.render(soup, paper, Path(scratch))
-        for text in paper.notes + paper.faults:
+        for text in paper.notes:
             self.log.warning(text)
         return done, resources
 
@@ -104,10 +97,10 @@ class PaperExporter(Exporter):
         done = subprocess.run(command, input=str(soup), **run)
         if done.returncode:
             raise PaperError(f"pandoc failed: {done.stderr.strip()}")
-        unread = _take_unread(soup, paper, done.stderr)
-        if paper.faults and self.strict:
+        _note_unread(soup, paper, done.stderr)
+        if paper.faults:
             raise PaperError("; ".join(dict.fromkeys(paper.faults)))
-        return self.run_pandoc(soup, paper, to, scratch, options) if unread else done.stdout
+        return done.stdout
 
 
 class PaperHTMLExporter(PaperExporter):
@@ -117,18 +110,12 @@ class PaperHTMLExporter(PaperExporter):
     output_mimetype = "text/html"
     file_extension = ".html"
 
-    def from_notebook_node(
-        self, nb: NotebookNode, resources: dict | None = None, **kwargs: Any
-    ) -> tuple[str, dict]:
-        """Return the page, its live figures included, and nbconvert's resources."""
-        html, resources = super().from_notebook_node(nb, resources, **kwargs)
-        return with_live_figures(html, nb), resources
-
     def render(self, soup: BeautifulSoup, paper: Paper, scratch: Path) -> str:
         """Return the page of a document whose files are in `scratch`."""
         options = ["--mathml", "--embed-resources", "--toc", "--toc-depth=3", "--wrap=none"]
         options += ["--css=paper.css", "--css=tables.css"]
-        return with_drawings(self.run_pandoc(soup, paper, "html", scratch, options))
+        page = with_drawings(self.run_pandoc(soup, paper, "html", scratch, options))
+        return with_live_figures(page, paper.live)
 
 
 class PaperPDFExporter(PaperExporter):
@@ -171,9 +158,8 @@ def _document(paper: Paper) -> BeautifulSoup:
     return soup
 
 
-def _take_unread(soup: BeautifulSoup, paper: Paper, told: str) -> bool:
-    """Note what pandoc warns of; put code in place of TeX that it cannot read, if there is any."""
-    taken = False
+def _note_unread(soup: BeautifulSoup, paper: Paper, told: str) -> None:
+    """Note what pandoc warns of that it cannot read, and where it is."""
     for text in re.split(r"^\[WARNING\] ", told, flags=re.MULTILINE)[1:]:
         if text.startswith(("Could not fetch", "Citeproc")):
             paper.faults.append(text.splitlines()[0])
@@ -181,8 +167,6 @@ def _take_unread(soup: BeautifulSoup, paper: Paper, told: str) -> bool:
         why = match and re.search("unexpected [^\n]*", match[2])
         for script in soup.find_all("script") if match else ():
             if script.string.split() == match[1].split():
-                paper.where = script.get("data-cell", "the title block")
-                tex, taken = script["data-tex"].strip(), True
-                paper.fault(f"TeX that cannot be read ({why[0] if why else 'by pandoc'}): {tex}")
-                script.name, script.attrs, script.string = "code", {}, tex
-    return taken
+                paper.where, tex = script.get("data-cell", "the title block"), script["data-tex"]
+                why = why[0] if why else "by pandoc"
+                paper.fault(f"TeX that cannot be read ({why}): {tex.strip()}")

@@ -6,21 +6,19 @@ This module decides what of a notebook is published (the conventions are in
 
 import base64
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import typst
 import yaml
 from bs4 import BeautifulSoup
 from nbconvert.filters import strip_ansi
 from nbconvert.utils.exceptions import ConversionException
 from nbformat import NotebookNode
 
-from . import PAGES
+from . import LIVE, PAGES
 from . import markdown as md
 
 IMAGES = ("image/svg+xml", "image/png", "image/jpeg", "image/webp", "image/gif")  # the best first
@@ -32,7 +30,6 @@ META_KEYS = ("title", "subtitle", "date", "abstract", "bibliography", "csl", "la
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _FOOTNOTE = re.compile(r"^\[\^([^\]\s]+)\]:[ \t]+(.+(?:\n[ \t]+\S.*)*)$", re.MULTILINE)
-_OPTION = re.compile(r"#\|[ \t]*(?:fig-|tbl-)?([\w-]+)[ \t]*:[ \t]*(['\"]?)(.*)\2[ \t]*(?:\n|$)")
 _ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>")
 _PROGRESS = re.compile(r"\d+%\|.*\|\s*\d+/\d+")
 _INLINE = re.compile("^data:(image/[a-z+]+);base64,(.+)", re.DOTALL)
@@ -48,11 +45,11 @@ class Paper:
     """Collect a notebook's published parts, the files that they name, and what is wrong."""
 
     folder: Path  # where the notebook lies
-    allow_errors: bool = False
     meta: dict[str, Any] = field(default_factory=lambda: {"lang": "en"})
     body: list[str] = field(default_factory=list)  # pieces of HTML
     files: dict[str, bytes] = field(default_factory=dict)
     footnotes: dict[str, str] = field(default_factory=dict)  # their Markdown
+    live: dict[str, Any] = field(default_factory=dict)  # what brings the figure of a label to life
     faults: list[str] = field(default_factory=list)  # each ends the export
     notes: list[str] = field(default_factory=list)  # what was left out
     where: str = "the title block"
@@ -74,27 +71,28 @@ class Paper:
         for number, cell in enumerate(notebook.cells, start=1):
             self.where, tags = f"cell {number}", set(cell.metadata.get("tags", ()))
             if cell.cell_type == "code":
-                self._check(cell, "papermill" in about)
+                self._check(cell, tags, "papermill" in about)
             if (number == 1 and self._take_front_matter(cell)) or tags & HIDDEN_TAGS:
                 continue
-            if cell.cell_type == "markdown" and "abstract" in tags:
-                self.meta["abstract"] = cell.source
+            if "abstract" in tags:
+                shown = [o.get("data", {}).get("text/markdown") for o in cell.get("outputs", ())]
+                prose = [cell.source] if cell.cell_type == "markdown" else filter(None, shown)
+                self.meta["abstract"] = "\n\n".join(prose)
             elif cell.cell_type == "markdown":
                 self._add(self._markdown(cell.source), cell.get("attachments", {}))
             elif cell.cell_type == "code":
                 self._add_code(cell, tags, language)
         self.where = "the title block"
 
-    def _check(self, cell: NotebookNode, by_papermill: bool) -> None:
+    def _check(self, cell: NotebookNode, tags: set[str], by_papermill: bool) -> None:
         """Note an error, a stamp, and a cell that did not end since papermill was stopped.
 
         When its kernel dies, papermill says "completed" of every cell; the kernel's reply does not
         lie.
         """
         for output in cell.outputs:
-            if output.output_type == "error" and not self.allow_errors:
-                why = f"{output.ename}: {output.evalue}"
-                self.faults.append(f"{self.where} ended with {why} (allow_errors leaves it out)")
+            if output.output_type == "error" and "raises-exception" not in tags:
+                self.faults.append(f"{self.where} ended with {output.ename}: {output.evalue}")
             if stamp := output.get("metadata", {}).get("halfgen", {}).get("stamp"):
                 stamps = [*filter(None, [self.meta.get("stamp")]), str(stamp)]
                 self.meta["stamp"] = " · ".join(dict.fromkeys(stamps))
@@ -145,7 +143,7 @@ class Paper:
             file = self.folder / source.partition("?")[0]
             if not (elsewhere or source in self.files or file.is_file()):
                 self.fault(f"the image {source} is not there")
-                image.replace_with(f"[{image.get('alt') or source}]")
+                image.decompose()
         self.body.append(str(soup))
 
     def _keep(self, content: str, kind: str) -> str:
@@ -153,9 +151,7 @@ class Paper:
         suffix = kind.split("/")[1].removesuffix("+xml")
         try:
             held = content.encode() if "<" in content else base64.b64decode(content)
-            if suffix == "pdf":
-                held, suffix = _pdf_as_svg(held), "svg"
-        except (ValueError, RuntimeError) as error:
+        except ValueError as error:
             self.fault(f"an image ({kind}) that cannot be read: {error}")
             held = b""
         name = f"{self.where.replace(' ', '-')}-{len(self.files)}.{suffix}"
@@ -164,23 +160,15 @@ class Paper:
 
     def _add_code(self, cell: NotebookNode, tags: set[str], language: str) -> None:
         """Add a cell's code, folded with what it printed, and then what it shows."""
-        options, source, printed, shown = {}, cell.source, "", ""
-        while match := _OPTION.match(source):
-            options["caption" if match[1] == "cap" else match[1]] = match[3].strip()
-            source = source[match.end() :]
-        if "abstract" in tags:
-            texts = [output.get("data", {}).get("text/markdown") for output in cell.outputs]
-            self.meta["abstract"] = "\n\n".join(filter(None, texts))
-            return
+        printed = shown = ""
         for output in cell.outputs:
-            html = self._output(output, options)
+            html = self._output(output)
             if html.startswith('<pre class="transcript">') and "keep-output" not in tags:
                 printed += html
             else:
                 shown += html.replace('<pre class="transcript">', '<pre class="output">')
-            options = {} if "<figure" in html or "<table" in html else options
-        if source.strip() and not tags & HIDDEN_INPUT_TAGS:
-            self._fold(md.preformatted(source, language), printed)
+        if cell.source.strip() and not tags & HIDDEN_INPUT_TAGS:
+            self._fold(md.preformatted(cell.source, language), printed)
         else:
             shown = printed + shown
         if shown:
@@ -194,7 +182,7 @@ class Paper:
             code = code.partition("<code>")[2]
         self.body.append(f"{start}{code}{printed}</div>")
 
-    def _output(self, output: NotebookNode, options: dict[str, str]) -> str:
+    def _output(self, output: NotebookNode) -> str:
         """Return an output as HTML: of printed text a block of code, of an error nothing."""
         if output.output_type == "stream":
             return _printed(output.text) if output.name == "stdout" else ""
@@ -205,17 +193,18 @@ class Paper:
             self.notes.append(f"{self.where}: a widget is left out")
             return ""
         if "text/markdown" in data:
-            return _captioned(self._markdown(data["text/markdown"]), options | own)
+            return _captioned(self._markdown(data["text/markdown"]), own)
         tex, html = data.get("text/latex", ""), data.get("text/html", "")
         if tex and "{tabular" not in tex:
             return f"<p>{md.foreign_html(tex) if '$' in tex else md.formula(tex, True)}</p>"
         if image := self._image(data, output.get("metadata", {})):
-            return _captioned(f"<figure>{image}{data.get(PAGES, '')}</figure>", options | own)
+            self.live |= {str(own.get("label")): data[LIVE]} if LIVE in data else {}
+            return _captioned(f"<figure>{image}{data.get(PAGES, '')}</figure>", own)
         soup = md.parse(md.foreign_html(html))
         shows = soup.find(["table", "img", "svg", "script"]) or soup.get_text().strip()
         if shows and not soup.find(["button", "canvas", "video", "audio"]):
             md.keep_exact(soup)
-            return _captioned(f"<div>{soup}</div>", options | own)
+            return _captioned(f"<div>{soup}</div>", own)
         moving = [k for k in data if k.startswith("application/") and k != "application/json"]
         if moving or _MOVING.search(html):
             kind = (moving or ["text/html"])[0]
@@ -226,7 +215,7 @@ class Paper:
 
     def _image(self, data: dict[str, Any], metadata: dict[str, Any]) -> str:
         """Return an image, of the width asked for or, of SVG, as a share of the text's width."""
-        kind = next((kind for kind in (*IMAGES, "application/pdf") if kind in data), None)
+        kind = next((kind for kind in IMAGES if kind in data), None)
         if kind is None:
             return ""
         name, width = self._keep(data[kind], kind), metadata.get(kind, {}).get("width")
@@ -258,15 +247,3 @@ def _printed(text: str) -> str:
     text = "\n".join(lines).strip("\n")
     shows = text.strip() and not _ADDRESS.search(text)
     return md.preformatted(text, "transcript") if shows else ""
-
-
-def _pdf_as_svg(content: bytes) -> bytes:
-    """Return the first page of a PDF as an SVG."""
-    with tempfile.TemporaryDirectory(prefix="halfgen-") as folder:
-        Path(folder, "a.pdf").write_bytes(content)
-        main = Path(folder, "a.typ")
-        main.write_text('#set page(width: auto, height: auto, margin: 0pt)\n#image("a.pdf")')
-        page = typst.compile(main, root=folder, format="svg")
-    # Typst wraps the page in a second SVG, and reads no SVG in an SVG
-    inner = re.search(rb'"data:image/svg\+xml;base64,([^"]+)"', page)
-    return base64.b64decode(inner[1]) if inner else page

@@ -14,7 +14,6 @@ _LABEL = re.compile(r"\s*(?:#([\w:.-]+)|unnumbered)\s*")
 _HEADING = re.compile("h[1-6]")
 _REFERENCES = re.compile("references|bibliography", re.IGNORECASE)
 _KEY = r"@[A-Za-z](?:[\w:.-]*\w)?"
-_ONE = re.compile(f"(-?)({_KEY})")
 _CITED = re.compile(rf"\[[^\[\]]*{_KEY}[^\[\]]*\]|(?<![\w@/.]){_KEY}")
 _NOTE = re.compile(r"\[\^([^\]\s]+)\]")
 
@@ -58,18 +57,13 @@ def _nearest(nodes: Iterable[PageElement]) -> Tag | None:
 
 
 def _take_label(soup: BeautifulSoup, comment: Comment, label: str | None) -> None:
-    """Move a `<!-- #label -->` onto the heading, equation, image or table that it follows."""
+    """Move a `<!-- #label -->` onto the heading, equation or image that it follows."""
     parent, last = comment.parent, _nearest(comment.previous_siblings)
-    above = _nearest(parent.previous_siblings)
     if last is not None and last.name == "p":  # the comment is a block of its own
         last = _nearest(reversed(last.contents))
     what = last.name if last is not None else ""
     if _HEADING.fullmatch(parent.name):
         parent["id" if label else "class"] = label or "unnumbered"
-    elif above is not None and above.name == "table" and parent.get_text().startswith(":"):
-        parent.contents[0].replace_with(parent.contents[0].lstrip(": "))
-        above["id"], parent.name = label, "caption"
-        above.insert(0, parent.extract())
     elif what == "script":
         last.wrap(soup.new_tag("div", attrs={"class": "equation", "id": label}))
     elif what == "img":  # its alternative text is its caption
@@ -132,9 +126,8 @@ class _Numbers:
                 self.register(tag, kind, str(counts[kind]))
                 tag["data-number"] = counts[kind]
                 if caption:
-                    caption.insert(
-                        0, soup.new_tag("strong", string=f"{NAMES[kind]}\u00a0{counts[kind]}.")
-                    )
+                    name = f"{NAMES[kind]}\u00a0{counts[kind]}."
+                    caption.insert(0, soup.new_tag("strong", string=name))
                     caption.insert(1, " ")
 
     def link(self, soup: BeautifulSoup, cites: bool) -> bool:
@@ -142,10 +135,9 @@ class _Numbers:
         cited = []
 
         def replace(match: re.Match) -> str:
-            labels = [one[2][1:] for one in _ONE.finditer(match[0])]
+            labels = [key[1:] for key in re.findall(_KEY, match[0])]
             if all(map(_kind, labels)):
-                *first, last = _ONE.sub(self.refer, match[0].strip("[]")).split(";")
-                return " and ".join(filter(None, [",".join(first), last.strip()]))
+                return re.sub(_KEY, self.refer, match[0].strip("[]"))
             if any(map(_kind, labels)):
                 self.fault(f"one bracket mixes references and citations: {match[0]}")
             cited.extend(labels)
@@ -155,15 +147,14 @@ class _Numbers:
         return bool(cites and cited)
 
     def refer(self, match: re.Match) -> str:
-        """Return a link to what `@fig-x` names; of `-@fig-x` it is the number alone."""
-        label, kind = match[2][1:], _kind(match[2][1:])
-        number = self.of.get(label)
+        """Return a link to what `@fig-x` names."""
+        label = match[0][1:]
+        kind, number = _kind(label), self.of.get(label)
         if number is None:
             why = " with a number" if label in self.of else ""
             self.fault(f"the reference @{label} has no target{why}")
         shown = f"({number})" if kind == "eq" else number
-        shown = shown if match[1] else f"{NAMES[kind]}\u00a0{shown}"
-        return f'<a class="crossref" href="#{label}">{shown}</a>'
+        return f'<a class="crossref" href="#{label}">{NAMES[kind]}\u00a0{shown}</a>'
 
 
 def _place_references(soup: BeautifulSoup) -> None:

@@ -10,41 +10,20 @@ parameters cell, and the cell that papermill injected after it, assign.
 """
 
 import ast
-import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Set
 from itertools import chain
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import to_json, to_jsonable_python
+from pydantic_core import to_json
 
-from ..settings import Settings, did_you_mean
+from ..settings import Settings, complaints, did_you_mean
 
 S = TypeVar("S", bound=Settings)
-Spec = dict[str, Any]  # the JSON schema of one field
 
 _COMPUTED = object()  # stands for a value that is no literal
 _INJECTED = re.compile(r"# Parameters\n(\w+ = .*\n?)*")  # as papermill writes: no annotations
-_KINDS = {  # annotations that papermill's inference can parse (no unions, no dots); plain words
-    "integer": ("int", "a whole number"),
-    "number": ("float", "a number"),
-    "boolean": ("bool", "True or False"),
-    "string": ("str", "text"),
-    "array": ("list", "a list"),
-    "object": ("dict", "a dict"),
-    "null": ("None", "None"),
-}
-_LIMITS = {
-    "minimum": "at least {}",
-    "exclusiveMinimum": "greater than {}",
-    "maximum": "at most {}",
-    "exclusiveMaximum": "less than {}",
-    "pattern": "matching {}",
-    "minItems": "of length {} or more",
-    "maxItems": "of length {} or less",
-}
 
 
 class ParameterError(ValueError):
@@ -70,30 +49,10 @@ def read_parameters(schema: type[S], namespace: Mapping[str, Any]) -> S:
         # As JSON: no less strict, but a list will do for a tuple, and text for a path.
         parameters = schema.model_validate_json(to_json(values, fallback=repr))
     except ValidationError as error:
-        problems += _value_problems(error, values, schema)
+        problems += complaints(error)
     if problems:
         raise ParameterError("\n".join(dict.fromkeys(problems)))
     return parameters
-
-
-def parameters_cell(schema: type[Settings]) -> str:
-    """Return the source of the parameters cell, each line of a form that papermill can parse.
-
-    Raises ValueError if a description or a default holds an "=", at which papermill skips the line.
-    """
-    lines = []
-    for name, spec in schema.model_json_schema()["properties"].items():
-        field = schema.model_fields[name]
-        default = repr(to_jsonable_python(field.get_default(call_default_factory=True)))
-        if '"' not in default:
-            default = default.replace("'", '"')  # as ruff would have it
-        kind = next(kind for kind in _kinds(spec) if kind != "null")
-        limits = _allowed(spec, kind=False).removeprefix("from ")
-        notes = "; ".join(filter(None, (field.description, limits)))
-        lines.append(f"{name}: {_KINDS[kind][0]} = {default}" + (f"  # {notes}" if notes else ""))
-        if lines[-1].count("=") > 1:
-            raise ValueError(f"papermill cannot parse a line with two '=': {lines[-1]}")
-    return "\n".join(lines)
 
 
 def _parameter_cells(history: list[str], fields: Set[str]) -> list[list[str]]:
@@ -122,11 +81,11 @@ def _assigned(source: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for statement in body:
         match statement:
-            case ast.FunctionDef() | ast.ClassDef() | ast.AnnAssign(value=None):
+            case ast.FunctionDef() | ast.ClassDef():
                 continue
             case (
                 ast.Assign(targets=[ast.Name(id=name)], value=value)
-                | ast.AnnAssign(target=ast.Name(id=name), value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
             ):
                 found[name] = _literal(value)
             case _:  # a, b = 1, 2; a += 1; for a in ...
@@ -161,60 +120,3 @@ def _cell_problems(cells: list[str], schema: type[Settings]) -> Iterator[str]:
         elif name not in fields:
             takes = f"{did_you_mean(name, fields) or '.'} This notebook takes: {', '.join(fields)}"
             yield f"unknown parameter '{name}' = {value!r}{takes}"
-
-
-def _value_problems(
-    error: ValidationError, values: Mapping[str, Any], schema: type[Settings]
-) -> Iterator[str]:
-    """Yield pydantic's complaints in plain words."""
-    specs = schema.model_json_schema()["properties"]
-    for complaint in error.errors():
-        own = str(complaint.get("ctx", {}).get("error", ""))  # said by a validator of ours
-        if not complaint["loc"]:
-            yield own or complaint["msg"]
-            continue
-        name = str(complaint["loc"][0])
-        value = values.get(name, schema.model_fields[name].default)
-        must = own or f"must be {_allowed(specs[name])}{_hint(name, value, specs[name])}"
-        yield f"{name} = {value!r}: {must}"
-
-
-def _kinds(spec: Spec) -> list[str]:
-    return [branch.get("type", "string") for branch in spec.get("anyOf", [spec])]
-
-
-def _allowed(spec: Spec, kind: bool = True) -> str:
-    """Say what a field takes, as in "a whole number, from 1 to 10000"; or its limits alone."""
-    if "anyOf" in spec:
-        return ", or ".join(filter(None, (_allowed(branch, kind) for branch in spec["anyOf"])))
-    if "enum" in spec:
-        return "one of " + ", ".join(map(repr, spec["enum"]))
-    limits = " and ".join(words.format(spec[key]) for key, words in _LIMITS.items() if key in spec)
-    if {"minimum", "maximum"} <= spec.keys():
-        limits = f"from {spec['minimum']} to {spec['maximum']}"
-    each = f"each {_allowed(spec['items'])}" if spec.get("items") else ""
-    return ", ".join(filter(None, (kind and _KINDS[_kinds(spec)[0]][1], limits, each)))
-
-
-def _hint(name: str, value: Any, spec: Spec) -> str:
-    """Say how to write what was probably meant; empty where that is anyone's guess."""
-    kinds = set(_kinds(spec))
-    if "enum" in spec:
-        return did_you_mean(str(value), spec["enum"])
-    if "boolean" in kinds:
-        return f"; papermill: -p {name} True"
-    if "string" in kinds and isinstance(value, int | float):
-        return f"; papermill: -r {name} {json.dumps(str(value))} gives text"
-    if not kinds & {"integer", "number"}:
-        return ""
-    try:
-        number = float(value.replace(",", ".") if isinstance(value, str) else value)
-    except (TypeError, ValueError, OverflowError):
-        return ""
-    if not math.isfinite(number):
-        return "; it has to be finite"
-    if isinstance(value, str):
-        why = "use a decimal point" if "," in value else "it was given as text, write"
-        return f"; {why}: {number:.12g}"
-    whole = isinstance(value, float) and number.is_integer() and "number" not in kinds
-    return f"; write {number:.0f}" if whole else ""

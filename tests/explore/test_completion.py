@@ -13,7 +13,7 @@ from halfgen_lib.analysis.baselines import Mirror, TrainMean
 from halfgen_lib.data import halves, to_unit
 from halfgen_lib.explore.completion import complete
 from halfgen_lib.models import build_model
-from halfgen_lib.runs import choose_run
+from halfgen_lib.runs import RunError, choose_run
 from halfgen_lib.runs.published import publish_run
 from halfgen_lib.training import fit
 
@@ -113,7 +113,7 @@ def test_names_of_weights_and_runs_are_found(published, sample):
     assert torch.equal(by_run.completed, complete(image, model="current").completed)
     assert (by_name.model, by_run.model) == ("cae", published.run_id)
     assert complete(image, "top").notes[-1].startswith("turned it for a network that saw only left")
-    with pytest.raises(ValueError, match=r"model 'ca' is neither published \(cae\) nor a run in"):
+    with pytest.raises(RunError, match=r"model 'ca': run ca is not in .*; published: cae$"):
         complete(image, model="ca")
 
 
@@ -194,7 +194,7 @@ def test_the_command_line_completes_a_photograph(published, tmp_path, capsys):
     for more, message in (
         ([], "made.png is there already"),
         (["--force", "-n", "3"], "n is 3, but cae makes one completion and draws none"),
-        (["--force", "--model", "unet"], "model 'unet' is neither published (cae)"),
+        (["--force", "--model", "unet"], "is not in"),
         (["--force", "--scale", "0"], "scale is 0, allowed: 1 to 64"),
         (["--force", "--seed", str(2**70)], "seed is 118"),
         (["--force", "-o", str(tmp_path)], "must end as a picture does"),

@@ -16,8 +16,7 @@ from matplotlib import pyplot as plt
 from torch import nn
 
 from halfgen_lib.data import load
-from halfgen_lib.explore.portable import portable
-from halfgen_lib.explore.try_it import try_it
+from halfgen_lib.explore.try_it import portable, try_it
 from halfgen_lib.models import build_model
 from halfgen_lib.models.affine import AffineMap
 from halfgen_lib.paper import display
@@ -215,10 +214,14 @@ def test_pick_mirror_draw_undo(page, sample):
     page.get_by_role("button", name="Show errors").click()
     assert not np.array_equal(pixels(page, MADE), before)
     page.get_by_role("button", name="Show errors").click()
+    box = page.locator(DRAWN).bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.1)
+    drawn_on = pixels(page, DRAWN)  # a drawing begins with the image that was picked
+    changed = np.flatnonzero((drawn_on != image[:, :14]).any(1))
+    assert 0 < len(changed) <= 4 and np.array_equal(drawn_on[5:], image[5:, :14])
     page.get_by_role("button", name="Clear").click()
     assert not pixels(page, DRAWN).any() and not page.locator(".try-truth").is_visible()
     assert not page.get_by_role("button", name="Show errors").is_visible()
-    box = page.locator(DRAWN).bounding_box()
     page.locator(".try-brushes label").nth(0).click()
     page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.1)
     page.mouse.down()

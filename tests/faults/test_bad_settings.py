@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from halfgen_lib import cli
 from halfgen_lib.config import VARIANTS, RunConfig
 from halfgen_lib.models import MODELS, model_settings
-from halfgen_lib.paper.parameters import ParameterError, parameters_cell, read_parameters
+from halfgen_lib.paper.parameters import ParameterError, read_parameters
 
 EACH = 300
 FIELDS = RunConfig.model_json_schema()["properties"]
@@ -100,7 +100,7 @@ def source(value):
 def test_a_notebook_parameter_is_refused(fault, runs_dir, setting):
     name, value = setting
     cells = [
-        parameters_cell(RunConfig),
+        "\n".join(f"{n} = {field.default!r}" for n, field in RunConfig.model_fields.items()),
         f"# Parameters\n{name} = {source(value)}\n",
         "config = read_parameters(RunConfig, globals())",
     ]

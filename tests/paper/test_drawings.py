@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from halfgen_lib.paper.display import figure_svg
-from halfgen_lib.paper.drawings import PALETTE, with_drawings
+from halfgen_lib.paper.page import PALETTE, with_drawings
 
 
 def image(svg, alt="A line."):

@@ -1,5 +1,6 @@
 """Synthetic notebooks through both exporters: numbers, references, faults, safety, determinism."""
 
+import base64
 import io
 import os
 import re
@@ -312,9 +313,10 @@ def test_empty_notebook_is_named_after_its_file(exporter):
     assert "my-file" in (Page(content).text if isinstance(content, str) else pdf_text(content))
 
 
-def test_cell_options_and_hidden_cells():
+def test_hidden_cells_show_neither_code_nor_output():
+    png = shown({"image/png": PNG}, label="fig-p", caption="From a *comment*.")
     nb = notebook(
-        code("#| label: fig-p\n#| fig-cap: 'From a *comment*.'\nplot()", shown({"image/png": PNG})),
+        code("plot()", png),
         code("gone()", v4.new_output("stream", text="gone"), tags=["remove"]),
         markdown("@fig-p"),
     )
@@ -322,6 +324,16 @@ def test_cell_options_and_hidden_cells():
     text = Page(page).text.replace("\u00a0", " ")
     assert "Figure 1. From a comment." in text and "fig-p" not in text and "gone" not in text
     assert "plot()" in text
+
+
+@EXPORTERS
+def test_an_image_of_the_prose_is_a_figure_with_its_label(exporter, tmp_path):
+    (tmp_path / "a.png").write_bytes(base64.b64decode(PNG))
+    nb = notebook(markdown("# T\n\nSee @fig-a.\n\n![Of a *file*.](a.png) <!-- #fig-a -->"))
+    content = exporter().from_notebook_node(nb, {"metadata": {"path": str(tmp_path)}})[0]
+    text = Page(content).text if isinstance(content, str) else pdf_text(content)
+    text = text.replace("\u00a0", " ")
+    assert "See Figure 1." in text and "Figure 1. Of a file." in text
 
 
 def test_stamp_is_on_every_page():
@@ -333,9 +345,9 @@ def test_stamp_is_on_every_page():
     assert len(pages) > 1 and all("SAMPLE DATA" in page.extract_text() for page in pages)
 
 
-def test_error_outputs_can_be_allowed():
+def test_an_error_that_its_author_expects_is_left_out():
     error = v4.new_output("error", ename="ValueError", evalue="bad", traceback=["tb"])
-    page = PaperHTMLExporter(allow_errors=True).from_notebook_node(notebook(code("x", error)))[0]
+    page = to_html(notebook(code("x", error, tags=["raises-exception"])))
     assert "bad" not in Page(page).text
 
 
