@@ -126,7 +126,7 @@ def sample_sheet(
     Of the analysis ``generative``; beside the draws stand the left half, the truth and the
     predictions of the methods ``means``. Ticks mark the seam.
     """
-    side, gap, high, aside, head = 12.9, 1.4, 17.5, 4.6, 9.2  # mm
+    side, gap, high, aside, head = 11.6, 1.4, 16.0, 11.1, 9.2  # mm
     left, single, drawn = _examples(analysis, means)
     block, down = 5 * side + 3 * gap + aside, max(len(single), len(drawn)) * high + head
     figure, axes = pen.sheet(down * math.ceil(len(names) / 2) - 3)

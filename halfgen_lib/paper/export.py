@@ -9,9 +9,10 @@ into a page with MathML, or into Typst and from there into a PDF. The same noteb
 bytes. What an author may write beside Jupyter's Markdown:
 
 - Title block: a first cell (raw, or Markdown) of YAML front matter between `---` lines, or the
-  notebook metadata `halfgen`: title, subtitle, authors, date, abstract, bibliography, csl, lang,
-  stamp. A cell tagged `abstract` is the abstract; in a code cell its Markdown output is. Without a
-  title the first H1 is the title. A stamp may come from an output (`display.show_stamp`).
+  notebook metadata `halfgen`: title, subtitle, authors, date, links, abstract, bibliography, csl,
+  lang, stamp. A cell tagged `abstract`, `date` or `links` is that; of a code cell its Markdown
+  output is. Without a title the first H1 is the title. A stamp may come from an output
+  (`display.show_stamp`).
 - Sections: `## Method <!-- #sec-method -->`; `## Thanks <!-- unnumbered -->`. References go under
   "References", or to the end.
 - Equations: `$$ ... $$ <!-- #eq-mse -->`; only these are numbered. A macro holds in all cells.
@@ -146,7 +147,7 @@ def _document(paper: Paper) -> BeautifulSoup:
     title = inline_markdown(given) if given else escape(meta["fallback-title"])
     if first is not None and first.name == "h1" and given in (None, first.get_text()):
         title = first.extract().decode_contents()  # the first H1 is the title, and goes either way
-    lines = [(key, meta[key]) for key in ("subtitle", "date", "stamp") if key in meta]
+    lines = [(key, meta[key]) for key in ("subtitle", "date", "links", "stamp") if key in meta]
     lines += [("author", name) for name in meta.get("author", ())]
     block = [("title", title), *((key, inline_markdown(text)) for key, text in lines)]
     for name, html in [("abstract", markdown(meta.get("abstract", ""))), *reversed(block)]:

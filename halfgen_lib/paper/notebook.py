@@ -26,7 +26,8 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 TEXT_WIDTH = 442.0  # points: A4 less the margins in templates/paper.typst
 HIDDEN_TAGS = {"remove", "hide", "remove-cell", "remove_cell", "hide-cell"}
 HIDDEN_INPUT_TAGS = {"hide-input", "remove-input", "hide_input", "remove_input"}
-META_KEYS = ("title", "subtitle", "date", "abstract", "bibliography", "csl", "lang", "stamp")
+TAGGED = ("abstract", "date", "links")  # parts of the title block that a cell may hold
+META_KEYS = ("title", "subtitle", *TAGGED, "bibliography", "csl", "lang", "stamp")
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _FOOTNOTE = re.compile(r"^\[\^([^\]\s]+)\]:[ \t]+(.+(?:\n[ \t]+\S.*)*)$", re.MULTILINE)
@@ -74,10 +75,10 @@ class Paper:
                 self._check(cell, tags, "papermill" in about)
             if (number == 1 and self._take_front_matter(cell)) or tags & HIDDEN_TAGS:
                 continue
-            if "abstract" in tags:
+            if part := next(filter(tags.__contains__, TAGGED), ""):
                 shown = [o.get("data", {}).get("text/markdown") for o in cell.get("outputs", ())]
                 prose = [cell.source] if cell.cell_type == "markdown" else filter(None, shown)
-                self.meta["abstract"] = "\n\n".join(prose)
+                self.meta[part] = "\n\n".join(prose)
             elif cell.cell_type == "markdown":
                 self._add(self._markdown(cell.source), cell.get("attachments", {}))
             elif cell.cell_type == "code":

@@ -2,7 +2,7 @@
 -- into the metadata, and shapes what HTML and Typst each need.
 
 local HTML = FORMAT:match("html") ~= nil
-local LONG_TABLE, LONG_TEXT, CODE_COLUMNS = 30, 1500, 90
+local SHORT_TABLE, LONG_TABLE, LONG_TEXT, CODE_COLUMNS = 10, 30, 1500, 90
 local LINE, SMALLEST, GAP = 96, 0.72, 2.4 -- a table's line, in its letters; how far they may shrink
 local LINE_PIXELS = 589 -- the text's width, 442 points
 local appendix = false -- whether the walk has come to it: an unnumbered section
@@ -173,7 +173,7 @@ local function typst_table(element)
   for i, line in ipairs(lines) do
     local part = #lines > 1 and columns(element, line) or element
     if i > 1 then part.caption, part.identifier = { long = {} }, "" end
-    local floats = #element.caption.long > 0 and not long and not appendix and #lines == 1
+    local floats = #element.caption.long > 0 and rows > SHORT_TABLE and not (long or appendix or #lines > 1)
     local open = string.format("#fitted(%.2f, floats: %s, long: %s)[", size, floats, long)
     out:extend { pandoc.RawBlock("typst", open), part, pandoc.RawBlock("typst", "]") }
   end
