@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 from importlib.metadata import requires, version
@@ -22,7 +21,7 @@ from pathlib import Path
 from . import extra
 from .config import TRAIN_IMAGES, RunConfig
 from .files import environment, project_root, write_atomic
-from .progress import countdown, steps
+from .progress import steps
 from .runs import CURRENT, current_run_id, default_runs_dir
 from .runs.provenance import choose_device
 from .runs.record import results_path
@@ -186,16 +185,12 @@ def make_report(
     jobs = [(path, build / "notebooks" / path.name, own.get(path.stem, [])) for path in notebooks]
     jobs += [(text, paper, [])]
     jobs += [(paper, build / f"halfgen-report.{kind}", [kind]) for kind in FORMATS]
-    for _, target, _ in jobs:
+    work = {}
+    for source, target, given in jobs:
         set_aside(target)  # all of it: what follows a step that fails is of an earlier call, too
-    bibliography = root / "report" / "references.bib"
-    tell = countdown([1] * len(jobs))
-    for number, (source, target, given) in enumerate(jobs, 1):
-        start = time.perf_counter()
-        print(f"[{number}/{len(jobs)}] {target.name}", flush=True)
-        own_inputs = [Path(shutil.copy(bibliography, build))] if source == paper else _inputs()
-        done = _step(source, target, given, own_inputs)
-        print(f"      {done} ({time.perf_counter() - start:.0f} s); {tell()}", flush=True)
+        step = partial(_step, source, target, given, root / "report" / "references.bib")
+        work[target.name] = step
+    dict(steps(work))
     return [target for source, target, _ in jobs if source == paper]
 
 
@@ -227,17 +222,20 @@ def checked(source: Path, arguments: list[str]) -> RunConfig:
     return config
 
 
-def _step(source: Path, target: Path, arguments: list[str], inputs: list[Path]) -> str:
-    """Run or export a notebook unless the result would come out again; say which it was."""
-    mark = fingerprint(source, arguments, inputs)
+def _step(source: Path, target: Path, arguments: list[str], bibliography: Path) -> None:
+    """Run or export a notebook unless the result would come out again."""
+    is_paper = target.suffix != source.suffix
+    mark = fingerprint(source, arguments, [bibliography] if is_paper else _inputs())
     if source.stem != TRAINING and take_back(target, mark):  # 02 chooses the run: always
-        return "up to date"
-    if target.suffix == source.suffix:
-        run_notebook(source, target, arguments)
-    else:
+        print(f"{target.name} is up to date", flush=True)
+        return
+    print(f"making {target.name}", flush=True)
+    if is_paper:
+        shutil.copy(bibliography, source.parent)
         export(source, *arguments, target)
+    else:
+        run_notebook(source, target, arguments)
     set_current(target, mark)
-    return "done"
 
 
 def make_paper(notebook: Path) -> list[Path]:
