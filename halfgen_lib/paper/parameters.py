@@ -118,5 +118,6 @@ def _cell_problems(cells: list[str], schema: type[Settings]) -> Iterator[str]:
             stale = "papermill would leave it stale: compute it in a later cell"
             yield f"{name} is computed inside the parameters cell; {stale}"
         elif name not in fields:
-            takes = f"{did_you_mean(name, fields) or '.'} This notebook takes: {', '.join(fields)}"
-            yield f"unknown parameter '{name}' = {value!r}{takes}"
+            takes = f". This notebook takes: {', '.join(fields)}"
+            near = did_you_mean(name, fields) or takes
+            yield f"unknown parameter '{name}' = {value!r}{near}"

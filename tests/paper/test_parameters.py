@@ -75,7 +75,7 @@ REFUSED = {
         "-p",
         "epoch",
         "5",
-        expected=f"unknown parameter 'epoch' = 5; did you mean 'epochs'? {TAKES}",
+        expected="unknown parameter 'epoch' = 5; did you mean 'epochs'?",
     ),
     "no tag": bad("-p", "epochs", "5", tags=(), expected="tag that cell `parameters`"),
     "text": bad("-p", "epochs", "five", expected=f"epochs = 'five': {WHOLE}"),
@@ -176,7 +176,7 @@ def test_command_exits_with_1_and_ends_in_the_message(outcomes):
     run = outcomes["command refused"]
     assert run.returncode == 1
     assert run.stderr.strip().splitlines()[-2:] == [
-        f"ParameterError: unknown parameter 'lrr' = 1; did you mean 'lr'? {TAKES}",
+        "ParameterError: unknown parameter 'lrr' = 1; did you mean 'lr'?",
         f"epochs = 'five': {WHOLE}",
     ]
 
@@ -227,7 +227,7 @@ def message(*history: str) -> str:
         ("limit = 0", "limit = 0: Input should be greater than or equal to 1"),
         ("limit = 3", "limit = 3 is too small for 20 epochs"),
         ("lrate = 3", f"unknown parameter 'lrate' = 3. {TAKES}"),
-        ("EPOCHS = 3", f"unknown parameter 'EPOCHS' = 3; did you mean 'epochs'? {TAKES}"),
+        ("EPOCHS = 3", "unknown parameter 'EPOCHS' = 3; did you mean 'epochs'?"),
     ],
 )
 def test_message(source, expected):
