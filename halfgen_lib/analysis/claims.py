@@ -105,7 +105,8 @@ def learning_rate_drops(summaries: Summaries) -> Claim:
     for network, records in networks.items():
         falls = [int((np.diff(r.history.lr[:SEED_EPOCHS]) < 0).sum()) for r in records]
         counts = sorted(Counter(falls).items())
-        measured[network] = ", ".join(f"{number} in {seeds} seeds" for number, seeds in counts)
+        told = (f"{number} in {seeds} seed{'s' * (seeds > 1)}" for number, seeds in counts)
+        measured[network] = ", ".join(told)
         verdicts[network] = reproduced([number == HALVINGS for number in falls])
     return Claim(claim, test, _of_each(measured), _of_each(verdicts), "@fig-seeds")
 

@@ -167,7 +167,7 @@ def test_claims_1_and_2_are_of_both_networks():
     found = summaries("as_published", record()) | summaries("long", record("long", history=far))
     assert claims.convergence(found).verdict == "public code: reproduced; text: not reproduced"
     drops = claims.learning_rate_drops(found)
-    assert drops.measured == "public code: 1 in 1 seeds; text: 0 in 1 seeds"
+    assert drops.measured == "public code: 1 in 1 seed; text: 0 in 1 seed"
     assert drops.verdict == "public code: not reproduced; text: not reproduced"
 
 
