@@ -22,10 +22,10 @@ KINDS = (  # of classes: a name for those that lie together, their numbers, thei
     ("", [8], pen.PURPLE, "D"),
     ("", [5, 7, 9], pen.ORANGE, "s"),
 )
-LOOKS = {  # of a curve: its colour and shape
-    NAMES["default"]: (pen.BLUE, "o"),
-    SAME_STEPS: (pen.GREEN, "D"),
-    NAMES["unet"]: (pen.ORANGE, "s"),
+LOOKS = {  # of a curve: its colour and shape, and how far above its end the last doubling stands
+    NAMES["default"]: (pen.BLUE, "o", 0),
+    SAME_STEPS: (pen.GREEN, "D", -10),
+    NAMES["unet"]: (pen.ORANGE, "s", 0),
 }
 FAR = 0.14  # a variant whose error is further than this share above the default's is an arrow
 
@@ -148,7 +148,7 @@ def error_curves(curves: Mapping[str, Mapping[str, Sequence[Point]]]) -> Figure:
         pen.ticks(axes.xaxis, pen.round_numbers(low, most, room), "{:,.0f}")
         axes.grid(axis="y")
         for name, own in networks.items():
-            _draw_curve(axes, own, *LOOKS[name], name)
+            _draw_curve(axes, own, name)
     levels = MaxNLocator(6).tick_values(*limits)
     pen.ticks(row[0].yaxis, levels[(limits[0] < levels) & (levels < limits[1])], "{:.3f}")
     row[0].set_title("test error (mean squared)", **pen.NAME)
@@ -162,8 +162,9 @@ def last_doubling(points: Sequence[Point]) -> float:
     return (after.mean("test_mse") / before.mean("test_mse")) ** (1 / math.log2(x1 / x0)) - 1
 
 
-def _draw_curve(axes: Axes, points: Sequence[Point], color: str, shape: str, name: str) -> None:
+def _draw_curve(axes: Axes, points: Sequence[Point], name: str) -> None:
     """Draw a network's means and seeds, what the last doubling gave, and what lies above."""
+    color, shape, above = LOOKS[name]
     xs, ys = [p.x for p in points], [p.summary.mean("test_mse") for p in points]
     pen.line(axes, xs, ys, color, 1)
     pen.mark(axes, xs, ys, shape, color, 4, label=name)
@@ -171,9 +172,8 @@ def _draw_curve(axes: Axes, points: Sequence[Point], color: str, shape: str, nam
         seeds = point.summary.values("test_mse")
         pen.mark(axes, [x] * len(seeds), seeds, "_", color, 4, alpha=0.7, zorder=3)
     if len(points) > 1:
-        pen.beside(
-            axes, pen.percent(last_doubling(points)), (xs[-1], ys[-1]), color=color, **pen.SMALL
-        )
+        change, end = pen.percent(last_doubling(points)), (xs[-1], ys[-1])
+        pen.beside(axes, change, end, (5, above), color=color, **pen.SMALL)
     if ys[0] > (top := axes.get_ylim()[1]):
         x = math.exp(np.interp(math.log(top), np.log(ys)[::-1], np.log(xs)[::-1]))
         told = f"{ys[0]:.4f} with {xs[0]:,.0f}"

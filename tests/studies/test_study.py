@@ -425,7 +425,7 @@ def test_curves_join_the_runs_as_they_are_declared(made):
         record_for(made, "default", **error(0.01)),
         changed(record_for(made, "train-1k"), flip=True),
     ]
-    theirs = [record_for(made, "unet-medium")]
+    theirs = [record_for(made, name) for name in ("unet-medium", "unet-medium-4-epochs")]
     both = {"study": summarise_variants(ours), "beyond": summarise_variants(theirs, "beyond")}
     found = summaries.error_curves(both)
     images = found["training images"]
