@@ -142,7 +142,7 @@ STUDIES = {"study": FACTORS, "beyond": BEYOND}  # by the name of their results f
 
 _READERS = tomllib.loads(Path(__file__).with_name("names.toml").read_text(encoding="utf-8"))
 NAMES: dict[str, str] = _READERS["variants"]  # of each variant
-SAME_STEPS = "the same, for as many steps"  # of the autoencoder, on a curve
+SAME_STEPS = f"{NAMES['default']}, as many steps"  # on a curve
 GROUPS: dict[str, dict[str, str]] = _READERS["groups"]  # the factors of each, and the default's
 
 

@@ -244,7 +244,7 @@ def test_more_data_reads_the_last_step():
         test = SimpleNamespace(mse=SimpleNamespace(mean=0.0201))
         steps |= summaries(name, as_declared(name, test=test))
     both = claims.more_data(found | steps, {})
-    assert "the same, for as many steps: 10,000 images 0.0201" in both.measured
+    assert "autoencoder, as many steps: 10,000 images 0.0201" in both.measured
     assert both.verdict.startswith("not by much")
     other = as_declared("default", config_hash="0" * 10)  # of settings that it had before
     assert "50,000" not in claims.more_data(found | summaries("default", other), {}).measured

@@ -75,7 +75,7 @@ def test_curves_share_their_scales_and_tell_the_last_doubling(study):
         for ax in figure.axes
     ]
     assert max(decades) == pytest.approx(min(decades), rel=0.01)
-    assert legend(figure) == ["autoencoder", "U-Net", "the same, for as many steps"]
+    assert legend(figure) == ["autoencoder", "U-Net", "autoencoder, as many steps"]
     change = last_doubling(found["epochs"]["U-Net"])
     assert said(figure.axes[-1]) == [f"{change:+.1%}".replace("-", "\u2212")]
 
