@@ -239,10 +239,9 @@ def more_data(summaries: Summaries, beyond: Summaries) -> Claim:
     for network, curve in curves.items():
         if len(curve) < 3:
             continue
-        points = [(p.x, p.summary.mean("test_mse")) for p in (curve[0], *curve[-2:])]
-        gains.append(1 - points[2][1] / points[1][1])
-        steps = ", ".join(f"{images:,} images {error:.4f}" for images, error in points)
-        told.append(f"{network}: {steps}, the last step {-gains[-1]:+.1%}")
+        (few, before), (many, last) = ((p.x, p.summary.mean("test_mse")) for p in curve[-2:])
+        gains.append(1 - last / before)
+        told.append(f"{network}: {few:,} images {before:.4f}, {many:,} {last:.4f}")
     if not told:
         return Claim(claim, test)
     falls = min(gains) > 0.01

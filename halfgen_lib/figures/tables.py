@@ -191,7 +191,7 @@ def realism_rows(analysis: Analysis) -> list[Row]:
 def with_true_images(analysis: Analysis) -> list[tuple[str, Analysis]]:
     """Return title and row of every method of the analysis ``generative``, and of true images."""
     rows = [*analysis["methods"].values(), analysis["real"] | {"title": "**true images**"}]
-    return [(row["title"].replace(" ", NBSP), row) for row in rows]
+    return [(row["title"].replace(" = ", f"{NBSP}={NBSP}"), row) for row in rows]
 
 
 def realism_finding(analysis: Analysis) -> str:

@@ -32,7 +32,7 @@ def test_the_table_ends_with_the_true_images():
     generative = published("generative")
     rows = tables.sampling_rows(generative)
     assert len(rows) == len(generative["methods"]) + 1
-    assert rows[-1]["method"] == "**true\u00a0images**"
+    assert rows[-1]["method"] == "**true images**"
     assert all(list(row) == list(rows[0]) for row in rows)
     by_name = {row["method"]: row for row in rows}
     assert by_name["ridge"]["90% covers"] == "–" and by_name["flow"]["90% covers"].endswith("%")

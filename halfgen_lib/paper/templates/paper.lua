@@ -2,7 +2,7 @@
 -- into the metadata, and shapes what HTML and Typst each need.
 
 local HTML = FORMAT:match("html") ~= nil
-local SHORT_TABLE, LONG_TABLE, LONG_TEXT, CODE_COLUMNS = 10, 30, 1500, 90
+local SHORT_TABLE, LONG_TABLE, LONG_TEXT, CODE_COLUMNS = 10, 30, 2000, 90
 local LINE, SMALLEST, GAP = 96, 0.72, 2.4 -- a table's line, in its letters; how far they may shrink
 local LINE_PIXELS = 589 -- the text's width, 442 points
 local appendix = false -- whether the walk has come to it: an unnumbered section
