@@ -3,11 +3,14 @@
 import re
 
 import pytest
+from bs4 import BeautifulSoup
+from pypdf import PdfReader
 
 from halfgen_lib.analysis.published import published
 from halfgen_lib.analysis.summaries import summarise_variants, table_rows
 from halfgen_lib.config import RunConfig
 from halfgen_lib.figures import tables
+from halfgen_lib.files import project_root
 from halfgen_lib.runs.record import read_results, results_path
 from halfgen_lib.variants import FACTORS, GROUPS, NAMES, STUDIES, VARIANTS
 
@@ -85,3 +88,16 @@ def test_tables_of_the_analyses_hold_no_code_name():
         tables.facing_rows(facing),
     ]
     assert code_names(str(rows)) == []
+
+
+def test_the_published_paper_holds_no_code_name_but_in_its_table():
+    folder = project_root() / "report" / "published"
+    pages = PdfReader(folder / "halfgen-report.pdf").pages
+    text = " ".join(" ".join(page.extract_text() for page in pages).split())
+    start, end = text.index("What the names of this paper are"), text.index("Where and when the")
+    assert code_names(text[:start] + text[end:]) == []
+    page = BeautifulSoup((folder / "halfgen-report.html").read_bytes(), "html.parser")
+    for unread in page.select("details.code, script, style"):
+        unread.decompose()
+    page.find(id="tbl-names").decompose()
+    assert code_names(page.get_text(" ")) == []
