@@ -1,4 +1,4 @@
-"""Training watched: drawn where a browser runs the cell, and without effect."""
+"""Training watched: drawn where a browser runs the cell, at little cost, and without effect."""
 
 from types import SimpleNamespace
 
@@ -30,7 +30,10 @@ def shown(monkeypatch):
     return found
 
 
-def test_each_epoch_takes_the_place_of_the_one_before(shown, tiny_config, sample, tmp_path):
+def test_each_epoch_takes_the_place_of_the_one_before(
+    shown, monkeypatch, tiny_config, sample, tmp_path
+):
+    monkeypatch.setattr(watch, "SHARE", 100)
     watched = fit(tiny_config(epochs=3), sample, quiet=True, watch=Watch())
     assert [again for _, again in shown] == [False, True, True]
     pictures = [picture.data for picture, _ in shown]
@@ -38,6 +41,12 @@ def test_each_epoch_takes_the_place_of_the_one_before(shown, tiny_config, sample
     alone = fit(tiny_config(epochs=3), sample, runs_dir=tmp_path / "alone", quiet=True)
     for name in ("train_loss", "val_loss", "lr"):
         assert np.array_equal(alone.history[name], watched.history[name])
+
+
+def test_drawing_takes_no_more_than_its_share(shown, monkeypatch, tiny_config, sample):
+    monkeypatch.setattr(watch, "SHARE", 0)
+    fit(tiny_config(epochs=4), sample, quiet=True, watch=Watch())
+    assert len(shown) == 2  # the first, before anything was spent, and the last
 
 
 @pytest.mark.parametrize("metadata", [{}, {"cellId": "a"}], ids=["papermill", "browser"])
