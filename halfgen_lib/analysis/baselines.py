@@ -24,31 +24,26 @@ single_threaded = threadpool_limits.wrap(limits=1, user_api="blas")
 class Baseline:
     """A predictor of right halves from left halves, fitted in closed form.
 
-    Its ``hyperparameter``, if any, is chosen from the ascending ``grid``. ``value`` is the one in
-    use: as given, else the lowest until :meth:`choose`; ``validation_mse`` has the error of each
-    value tried. A baseline without a hyperparameter has the one value None.
+    To two or more training halves, (N, 1, 28, 14) in [0, 1] each. Its ``hyperparameter``, if any,
+    is chosen from the ascending ``grid``. ``value`` is the one in use: as given, else the lowest
+    until :meth:`choose`; ``validation_mse`` has the error of each value tried. A baseline without a
+    hyperparameter has the one value None.
     """
 
     title: ClassVar[str]
     hyperparameter: ClassVar[str] = ""
     grid: Sequence[float | None] = (None,)
 
-    def __init__(self, value: float | None = None):
-        self.value = value
-        self.validation_mse: dict[float | None, float] = {}
-        self._is_fitted = False
-
-    def fit(self, left: Tensor, right: Tensor) -> Self:
-        """Fit to two or more training halves, (N, 1, 28, 14) in [0, 1] each, and return itself."""
+    def __init__(self, left: Tensor, right: Tensor, value: float | None = None):
         check_left(left)
         shapes = tuple(left.shape), tuple(right.shape)
         if shapes[0] != shapes[1] or len(left) < 2:
             raise ValueError(f"halves are {shapes}; equal shapes of 2 or more images are needed")
         if not bool(((right >= 0) & (right <= 1)).all()):
             raise ValueError("right has values outside [0, 1]")
+        self.value = self.grid[0] if value is None else value
+        self.validation_mse: dict[float | None, float] = {}
         self._fit(flat_rows(left), flat_rows(right))
-        self._is_fitted, self.value = True, self.grid[0] if self.value is None else self.value
-        return self
 
     def choose(self, left: Tensor, right: Tensor) -> Self:
         """Use the value that errs least on validation halves, first of equals; return itself."""
@@ -61,19 +56,14 @@ class Baseline:
         return self
 
     def predict(self, left: Tensor) -> Tensor:
-        """Complete left halves as :meth:`models.base.Completer.predict`, once fitted."""
+        """Complete left halves as :meth:`models.base.Completer.predict`."""
         return next(self._complete(left, [self.value]))
 
     def _complete(self, left: Tensor, values: Sequence[float | None]) -> Iterator[Tensor]:
         """Yield, for each value, the completed halves."""
-        self._check(left)
+        check_left(left)
         for rows in self._predict(flat_rows(left), values):
             yield torch.from_numpy(rows.clip(0, 1)).reshape(left.shape).to(left)
-
-    def _check(self, left: Tensor) -> None:
-        check_left(left)
-        if not self._is_fitted:
-            raise RuntimeError(f"{type(self).__name__} has to be fitted first")
 
     def as_dict(self) -> dict[str, Any]:
         """Return what was chosen and from what, ready for JSON."""
@@ -138,7 +128,7 @@ class Donor(NearestNeighbours):
 
     def sample(self, left: Tensor, n: int, generator: torch.Generator) -> Tensor:
         """Draw as a network does, :meth:`models.base.Sampler.sample`: each of the k as likely."""
-        self._check(left)
+        check_left(left)
         if n < 1:
             raise ValueError(f"n is {n}, allowed: 1 or more")
         _, nearest = neighbours(flat_rows(left), self._left, self.value)
@@ -208,4 +198,4 @@ BASELINES: dict[str, type[Baseline]] = {
 def fit_baselines(train: Images, validation: Images, given: str = "left") -> dict[str, Baseline]:
     """Return every baseline of ``BASELINES``, fitted on ``train`` and chosen on ``validation``."""
     fitted, chosen = (part.halves(given) for part in (train, validation))
-    return {name: kind().fit(*fitted).choose(*chosen) for name, kind in BASELINES.items()}
+    return {name: kind(*fitted).choose(*chosen) for name, kind in BASELINES.items()}

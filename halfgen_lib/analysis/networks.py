@@ -76,10 +76,8 @@ def with_earlier(values: dict[str, Any], earlier: dict[str, Any] | None) -> dict
     if not earlier or earlier["images"] != values["images"]:
         return values
     day = earlier["origin"]["created"][:10]
-    for name in ("ensemble", *NETWORKS):
-        row = earlier["methods"].get(name)
-        if row is None or name in values["methods"]:
-            continue
+    rows = {n: row for n, row in earlier["methods"].items() if n not in values["methods"]}
+    for name, row in rows.items():
         kept = {key: value for key, value in row.items() if key not in OF_SETS}
         if "mean" in row:
             kept["mean"] = {k: v for k, v in row["mean"].items() if k not in OF_SETS}
@@ -106,7 +104,7 @@ def networks_analysis(
     # the k of lowest validation error is found already: a donor's mean is the k nearest's
     donors = {f"donor-{k}": k for k in DONORS} | {"donor": methods["nearest"].value}
     for name, k in donors.items():
-        methods[name] = Donor(k).fit(*splits.train.halves())
+        methods[name] = Donor(*splits.train.halves(), k)
         methods[name].title = f"donor, k = {k}"
     methods |= models
     if groups:

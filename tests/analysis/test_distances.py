@@ -82,7 +82,7 @@ def test_nearest_distance_is_0_for_copies_and_exact_for_others():
 
 
 def test_donors_draw_copies_of_near_training_halves(train, test, generator):
-    donor = Donor(3).fit(*train)
+    donor = Donor(*train, 3)
     drawn = donor.sample(test[0], 200, generator)
     assert drawn.shape == (200, *test[0].shape)
     assert not nearest_rms(drawn[0], train[1]).any()
@@ -91,12 +91,12 @@ def test_donors_draw_copies_of_near_training_halves(train, test, generator):
 
 
 def test_one_donor_of_a_training_half_is_itself(train, generator):
-    drawn = Donor(1).fit(*train).sample(train[0][:20], 2, generator)
+    drawn = Donor(*train, 1).sample(train[0][:20], 2, generator)
     assert torch.equal(drawn, train[1][:20].expand(2, -1, -1, -1, -1))
 
 
 def test_donors_are_drawn_by_the_generator(train, test):
-    donor = Donor(5).fit(*train)
+    donor = Donor(*train, 5)
     first, same, other = (
         donor.sample(test[0], 2, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
     )
@@ -105,9 +105,7 @@ def test_donors_are_drawn_by_the_generator(train, test):
 
 
 def test_donors_refuse_bad_input(train, generator):
-    with pytest.raises(RuntimeError, match="has to be fitted"):
-        Donor(1).sample(train[0], 1, generator)
-    donor = Donor(1).fit(*train)
+    donor = Donor(*train, 1)
     with pytest.raises(ValueError, match="n is 0, allowed: 1 or more"):
         donor.sample(train[0], 0, generator)
     with pytest.raises(ValueError, match="shape"):

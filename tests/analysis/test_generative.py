@@ -50,8 +50,8 @@ def looking(sample):
 @pytest.fixture(scope="module")
 def methods(sample):
     train = halves(to_unit(split(sample).train.images))
-    known = {kind.title: kind().fit(*train) for kind in (TrainMean, Mirror)}
-    return {**known, "donor": Donor(5).fit(*train), "truth": Truth(sample)}
+    known = {kind.title: kind(*train) for kind in (TrainMean, Mirror)}
+    return {**known, "donor": Donor(*train, 5), "truth": Truth(sample)}
 
 
 @pytest.fixture(scope="module")

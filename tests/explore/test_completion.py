@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from halfgen_lib import cli
-from halfgen_lib.analysis.baselines import Mirror, TrainMean
+from halfgen_lib.analysis.baselines import Mirror
 from halfgen_lib.data import halves, to_unit
 from halfgen_lib.explore.completion import complete
 from halfgen_lib.models import build_model
@@ -18,6 +18,7 @@ from halfgen_lib.runs.published import publish_run
 from halfgen_lib.training import fit
 
 SIDES = ("left", "right", "top", "bottom")
+FLAT = torch.zeros(2, 1, 28, 14)
 
 
 class Noise:
@@ -44,7 +45,7 @@ def published(tiny_config, sample, tmp_path, monkeypatch):
 
 def reference(sample):
     left, right = sample.train.halves()
-    return Mirror().fit(left, right)
+    return Mirror(left, right)
 
 
 @settings(max_examples=25, deadline=None)
@@ -125,8 +126,11 @@ def test_names_of_weights_and_runs_are_found(published, sample):
         ({"n": True}, ValueError, "n is True"),
         ({"given": "front"}, ValueError, "given is 'front', allowed: left, right"),
         ({"model": object()}, TypeError, "model is a object, which can neither predict nor sample"),
-        ({"model": TrainMean()}, RuntimeError, "has to be fitted"),
-        ({"model": Mirror(), "n": 2}, ValueError, "n is 2, but Mirror makes one completion"),
+        (
+            {"model": Mirror(FLAT, FLAT), "n": 2},
+            ValueError,
+            "n is 2, but Mirror makes one completion",
+        ),
         ({"picture": None}, TypeError, "picture is a NoneType"),
     ],
 )
