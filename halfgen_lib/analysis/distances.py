@@ -3,6 +3,8 @@
 Images are (N, 1, H, W) in [0, 1]; sets are (N, F) float64 features, a row an image.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -46,43 +48,30 @@ def frechet_distance(real: Tensor, generated: Tensor) -> float:
     return (shift.square().sum() + ours.trace() + theirs.trace() - 2 * root_trace).item()
 
 
-def frechet_interval(real: Tensor, draws: Tensor, *, resamples: int = 200) -> Interval:
+def frechet_interval(
+    real: Tensor, draws: Tensor, less: Tensor | None = None, *, resamples: int = 200
+) -> Interval:
     """Return the mean Frechet distance of one draw of every image, with a 95 % interval.
 
-    Draws are (K, M, F). Both sets' images are resampled, and one of the K draws of each. A resample
-    holds images twice, which adds to its distance about what finite sets add anyway; so only the
-    resamples' percentiles less their mean are used, around the estimate.
+    Draws are (K, M, F); of ``less``, (M, F) of the same images, the distance is subtracted. Both
+    sets' images are resampled, and one of the K draws of each. A resample holds images twice, which
+    adds to its distance about what finite sets add anyway; so only the resamples' percentiles less
+    their mean are used, around the estimate.
     """
-    estimate = float(np.mean([frechet_distance(real, generated) for generated in draws]))
-    random, (count, size) = np.random.default_rng(0), draws.shape[:2]
-    distances = []
+
+    def distance(truth: Tensor, generated: Tensor, images: Any = ...) -> float:
+        other = 0.0 if less is None else frechet_distance(truth, less[images])
+        return frechet_distance(truth, generated) - other
+
+    estimate = float(np.mean([distance(real, generated) for generated in draws]))
+    random, (count, size), found = np.random.default_rng(0), draws.shape[:2], []
     for _ in range(resamples):
-        images = torch.from_numpy(random.integers(size, size=size))
-        one_each = draws[torch.from_numpy(random.integers(count, size=size)), images]
-        truth = real[torch.from_numpy(random.integers(len(real), size=len(real)))]
-        distances.append(frechet_distance(truth, one_each))
-    low, high = estimate + (np.percentile(distances, [2.5, 97.5]) - np.mean(distances))
-    return Interval(mean=estimate, low=max(float(low), 0.0), high=float(high), count=size)
-
-
-def frechet_difference(
-    real: Tensor, one: Tensor, other: Tensor, *, resamples: int = 200
-) -> Interval:
-    """Return the Frechet distance of another set less that of one, with a 95 % interval.
-
-    Both (M, F) complete the same M images, in the same order, and are resampled together, as is
-    ``real``: what makes an image unlike the others cancels.
-    """
-    random, found = np.random.default_rng(0), []
-    for _ in range(resamples):
-        images, truth = (
-            torch.from_numpy(random.integers(n, size=n)) for n in map(len, (one, real))
-        )
-        distance = [frechet_distance(real[truth], each[images]) for each in (one, other)]
-        found.append(distance[1] - distance[0])
-    mean = frechet_distance(real, other) - frechet_distance(real, one)
-    low, high = mean + np.percentile(found, [2.5, 97.5]) - np.mean(found)
-    return Interval(mean=mean, low=float(low), high=float(high), count=len(one))
+        images = random.integers(size, size=size)
+        one_each = draws[random.integers(count, size=size), images]
+        found.append(distance(real[random.integers(len(real), size=len(real))], one_each, images))
+    low, high = estimate + (np.percentile(found, [2.5, 97.5]) - np.mean(found))
+    least = 0.0 if less is None else -np.inf
+    return Interval(mean=estimate, low=max(float(low), least), high=float(high), count=size)
 
 
 def within(points: Tensor, support: Tensor) -> np.ndarray:

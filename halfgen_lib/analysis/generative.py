@@ -47,7 +47,8 @@ def generative_analysis(
     data = Evaluation(dataset, classifier, images)
     rows = dict(steps({name: partial(data.row, name, method) for name, method in methods.items()}))
     for name in rows.keys() - {COMPARED} if COMPARED in rows else ():
-        rows[name] |= data.above(name, COMPARED)
+        rows[name]["above"] = bootstrap(data.errors[name] - data.errors[COMPARED])
+        rows[name]["frechet_above"] = data.frechet_above(name, COMPARED)
     return {
         "images": images,
         "reference_images": len(data.reference),
@@ -55,7 +56,7 @@ def generative_analysis(
         "unsettled": float(data.unsettled.mean()),
         "classifiers": {"whole": record["sha256"]},
         "methods": rows,
-        "real": data.true_row(),
+        "real": data.set_measures(data.right[None], data.hidden[1]),
         "realism": data.realism([name for name, row in rows.items() if row["draws"] > 1]),
         "errors": {name: encode_errors(mse) for name, mse in data.errors.items()},
         "examples": examples(methods, dataset.test),
@@ -81,23 +82,14 @@ class Evaluation:
         shown, hidden = (splits.validation.select(own) for own in (shown[:half], shown[-half:]))
         self.labels, self.classifier = test.labels, classifier
         self.left, self.right = test.halves()
-        self.train = splits.train.halves()
-        self.unsettled = unsettled(self.left, *self.train)
+        train_left, self.train_right = splits.train.halves()
+        self.unsettled = unsettled(self.left, train_left, self.train_right)
         self.reference, _ = classifier.look(to_unit(others.images))
-        self.true_distance = distances.nearest_rms(self.right, self.train[1])
+        self.near = np.quantile(distances.nearest_rms(self.right, self.train_right), 0.01)
         self.learned, self.hidden = to_unit(shown.images), hidden.halves()
         self.judged = to_unit(others.images[:images])
         self.errors: dict[str, np.ndarray] = {}  # of the mean, by method: (N,)
         self.features: dict[str, Tensor] = {}  # of one completion of each image
-
-    def true_row(self) -> dict[str, Any]:
-        """Return what other true images reach of every measure of sets."""
-        found = self.two_sample(join(*self.hidden), join(self.left, self.right))
-        return self.set_measures(self.right[None]) | {"two_sample": found}
-
-    def two_sample(self, learned: Tensor, judged: Tensor) -> dict[str, Interval]:
-        """Return how well completed images (N, 1, 28, 28) are told from true ones."""
-        return two_sample_test((self.learned, learned), (self.judged, judged))
 
     def realism(self, samplers: Sequence[str]) -> dict[str, Any]:
         """Return the sampler of ``lowest`` Frechet distance, and how far ``above`` the others are.
@@ -111,67 +103,62 @@ class Evaluation:
         above = {n: self.frechet_above(n, lowest) for n in samplers if n != lowest}
         return {"lowest": lowest, "above": above}
 
-    def above(self, name: str, other: str) -> dict[str, Interval]:
-        """Return how far a method's error and Frechet distance are above another's, by image."""
-        return {
-            "above": bootstrap(self.errors[name] - self.errors[other]),
-            "frechet_above": self.frechet_above(name, other),
-        }
-
     def frechet_above(self, name: str, other: str) -> Interval:
         """Return how far a method's Frechet distance is above another's, paired by image."""
-        sets = (self.features[method] for method in (other, name))
-        return distances.frechet_difference(self.reference, *sets)
+        one = self.features[name][None]
+        return distances.frechet_interval(self.reference, one, self.features[other])
 
     def row(self, name: str, method: Predictor) -> dict[str, Any]:
         """Return every measure of a method: means over images with intervals where they are means.
 
-        Of one that draws, besides: ``spread_skill``, ``coverage``, and the error and the Frechet
-        distance of the ``mean`` of 16 draws.
+        Of one that draws, those of :meth:`draw_measures`, too.
         """
         generator, again = (torch.Generator().manual_seed(SEED) for _ in range(2))
         drawn = draw(method, self.left, DRAWS, generator)
-        mean, completed = drawn[:MEAN_OF].mean(0), join(self.left, drawn[0])
-        self.features[name], _ = self.classifier.look(completed)
-        (self.errors[name],) = sampling.draw_mse(mean[None], self.right)
-        learned = join(self.hidden[0], draw(method, self.hidden[0], 1, again)[0])
-        row = {
-            "title": getattr(method, "title", name),
-            "draws": len(drawn),
-            **self.scores(drawn),
-            **self.set_measures(drawn),
-            "two_sample": self.two_sample(learned, completed),
+        self.features[name], _ = self.classifier.look(join(self.left, drawn[0]))
+        (self.errors[name],) = sampling.draw_mse(drawn[:MEAN_OF].mean(0)[None], self.right)
+        scores = {
+            "mse": sampling.draw_mse(drawn, self.right).mean(0),
+            "crps": sampling.crps(drawn, self.right),
+            "energy": sampling.energy_score(drawn, self.right),
         }
-        if len(drawn) == 1:
-            return row
-        features, _ = self.classifier.look(join(self.left, mean))
+        row = {"title": getattr(method, "title", name), "draws": len(drawn), **intervals(scores)}
+        row |= self.set_measures(drawn, draw(method, self.hidden[0], 1, again)[0])
+        return row | (self.draw_measures(name, drawn, generator) if len(drawn) > 1 else {})
+
+    def draw_measures(self, name: str, drawn: Tensor, generator: torch.Generator) -> dict[str, Any]:
+        """Return ``spread_skill``, error and Frechet distance of the ``mean`` of 16, ``coverage``.
+
+        The latter is for each level the covered share of ``unsettled`` pixels.
+        """
+        features, _ = self.classifier.look(join(self.left, drawn[:MEAN_OF].mean(0)))
         distance = distances.frechet_interval(self.reference, features[None])
-        return row | {
+        inside = sampling.covered(drawn, self.right, LEVELS, generator) & self.unsettled
+        shares = [ratio(hits.mean(1), self.unsettled.mean(1)) for hits in inside]
+        return {
             "spread_skill": sampling.spread_skill(drawn, self.right),
             "mean": {"count": MEAN_OF, "mse": bootstrap(self.errors[name]), "frechet": distance},
-            "coverage": self.coverage(drawn, generator),
+            "coverage": {
+                str(level): {"unsettled": bootstrap(share)}
+                for level, share in zip(LEVELS, shares, strict=True)
+            },
         }
 
-    def scores(self, drawn: Tensor) -> dict[str, Interval]:
-        """Return the means over images of what compares draws with their own truth."""
-        return intervals(
-            {
-                "mse": sampling.draw_mse(drawn, self.right).mean(0),
-                "crps": sampling.crps(drawn, self.right),
-                "energy": sampling.energy_score(drawn, self.right),
-            }
-        )
-
-    def set_measures(self, drawn: Tensor) -> dict[str, Any]:
-        """Return what true images have as well.
+    def set_measures(self, drawn: Tensor, learned: Tensor) -> dict[str, Any]:
+        """Return what true images have as well, of draws, and of ``learned``, completed others.
 
         ``frechet`` and, of the first draws, ``precision`` and ``recall`` against the reference
         (intervals given the supports); ``agreement`` with the true label, a mean over draws, then
-        images; ``seam``; the share of ``black`` pixels, of grey value 0; ``memorised``.
+        images; ``seam``; the share of ``black`` pixels, of grey value 0. ``memorised``: the share
+        of draws nearer to a training right half than 1 % of true halves are; blurred halves are
+        nearer to everything than sharp ones, so a large share calls for a look. ``two_sample``: how
+        well completed images are told from true ones.
         """
         left = self.left.expand_as(drawn)
-        looks = zip(*map(self.classifier.look, join(left, drawn)), strict=True)
+        completed = join(left, drawn)
+        looks = zip(*map(self.classifier.look, completed), strict=True)
         features, classes = map(torch.stack, looks)
+        nearest = [distances.nearest_rms(half, self.train_right) for half in drawn[:SEARCHED]]
         values = {
             "precision": distances.within(features[0], self.reference),
             "recall": distances.within(self.reference, features[0]),
@@ -179,28 +166,13 @@ class Evaluation:
             "black": (grey(drawn) == 0).flatten(2).double().mean((0, 2)).numpy(),
             "agreement": (classes == self.labels).double().mean(0).numpy(),
         }
+        sets = (self.learned, join(self.hidden[0], learned)), (self.judged, completed[0])
         return {
             "frechet": distances.frechet_interval(self.reference, features),
             **intervals(values),
-            "memorised": {"below": self.copied(drawn[:SEARCHED])},
+            "memorised": {"below": bootstrap((np.stack(nearest) < self.near).mean(0))},
+            "two_sample": two_sample_test(*sets),
         }
-
-    def copied(self, drawn: Tensor) -> Interval:
-        """Return the share of draws nearer to a training right half than 1 % of true halves are.
-
-        Blurred halves are nearer to everything than sharp ones: a large share calls for a look.
-        """
-        limit = np.quantile(self.true_distance, 0.01)
-        distance = np.stack([distances.nearest_rms(half, self.train[1]) for half in drawn])
-        return bootstrap((distance < limit).mean(0))
-
-    def coverage(self, drawn: Tensor, generator: torch.Generator) -> dict[str, Any]:
-        """Return for each level the covered share of ``unsettled`` pixels."""
-        inside, found = sampling.covered(drawn, self.right, LEVELS, generator), {}
-        for level, hits in zip(LEVELS, inside & self.unsettled, strict=True):
-            share = ratio(hits.mean(1), self.unsettled.mean(1))
-            found[str(level)] = {"unsettled": bootstrap(share)}
-        return found
 
 
 def draw(method: Predictor, left: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -6,14 +6,13 @@ Its share of right answers depends on a threshold, the area under the ROC curve 
 guessing, 1 is never wrong. A better network might see more, so it is no upper limit of realism.
 """
 
-from typing import Any
-
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy import stats
 from torch import Tensor
 
-from ..data import HALF_WIDTH, Images
+from ..data import HALF_WIDTH, Images, to_unit
 from ..evaluation import Interval
 from .classifier import Classifier, train_classifier
 
@@ -49,20 +48,18 @@ def learn(true: Tensor, completed: Tensor) -> Classifier:
     The epoch is the one that does best on a tenth of either that was not learned from.
     """
     held_out, labels = len(true) // 10, torch.tensor([TRUE, COMPLETED])
-    parts = [
-        Images(torch.cat(pair), labels.repeat_interleave(len(pair[0])))
-        for pair in (
-            (true[held_out:], completed[held_out:]),
-            (true[:held_out], completed[:held_out]),
-        )
-    ]
-    return train_classifier(*parts, epochs=EPOCHS)[0]
+
+    def both(part: slice) -> Images:
+        images = torch.cat((true[part], completed[part]))
+        return Images(images, labels.repeat_interleave(len(images) // 2))
+
+    return train_classifier(both(slice(held_out, None)), both(slice(held_out)), epochs=EPOCHS)[0]
 
 
+@torch.inference_mode()
 def suspicion(network: Classifier, images: Tensor) -> np.ndarray:
     """Return how much more completed than true images look, uint8 (N, 1, 28, 28): (N,) float64."""
-    with torch.inference_mode():
-        scores = network(images.float() / 255).double()
+    scores = network(to_unit(images)).double()
     return (scores[:, COMPLETED] - scores[:, TRUE]).numpy()
 
 
@@ -74,11 +71,12 @@ def two_sample_test(
     Of whole images in [0, 1], (N, 1, 28, 28), as ``whole``, and with their left half blackened as
     ``right``. No image may be in two of the sets.
     """
-    found: dict[str, Any] = {}
-    for name, first in (("whole", 0), ("right", HALF_WIDTH)):
-        seen = [[grey(images).clone() for images in pair] for pair in (learned, judged)]
-        for images in (each for pair in seen for each in pair):
-            images[..., :first] = 0
-        network = learn(*seen[0])
-        found[name] = auc(*(suspicion(network, images) for images in seen[1]))
+    found = {}
+    for name, left in (("whole", 0), ("right", HALF_WIDTH)):
+        known, asked = (
+            [F.pad(grey(images)[..., left:], (left, 0)) for images in pair]
+            for pair in (learned, judged)
+        )
+        network = learn(*known)
+        found[name] = auc(*(suspicion(network, images) for images in asked))
     return found
