@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
+from scipy import stats
 from torch import Tensor
 
 from ..data import CLASS_NAMES, Dataset, Images, hold_out, to_unit
@@ -62,8 +62,8 @@ def rank_correlations(a: np.ndarray, b: np.ndarray, labels: np.ndarray) -> tuple
     Classes in which either is all the same, as copies in a small resample are, are left out.
     """
     groups = [(a[own], b[own]) for c in np.unique(labels) if (own := labels == c).any()]
-    within = [spearmanr(*both).statistic for both in groups if all(map(np.ptp, both))]
-    return float(spearmanr(a, b).statistic), float(np.mean(within))
+    within = [stats.spearmanr(*both).statistic for both in groups if all(map(np.ptp, both))]
+    return float(stats.spearmanr(a, b).statistic), float(np.mean(within))
 
 
 def symmetry_analysis(run: Run, dataset: Dataset) -> dict[str, dict[str, Interval]]:
@@ -77,16 +77,16 @@ def symmetry_analysis(run: Run, dataset: Dataset) -> dict[str, dict[str, Interva
     _, nearest = neighbours(flat_rows(left), flat_rows(pool), min(SIMILAR, len(pool)))
     of_pool, labels = mirror_error(pool, pool_right).numpy(), dataset.test.labels.numpy()
     measures = {"own": mirror_error(left, right).numpy(), "expected": of_pool[nearest].mean(1)}
-    mse, random, found = run.scores["mse"], np.random.default_rng(0), {}
+    options = {"n_resamples": RESAMPLES, "batch": 1, "method": "percentile", "paired": True}
+    options |= {"vectorized": False, "rng": np.random.default_rng(0)}
+    found = {}
     for name, asymmetry in measures.items():
-        whole, several = rank_correlations(asymmetry, mse, labels), []
-        for _ in range(RESAMPLES):
-            few = random.integers(len(labels), size=len(labels))
-            several.append(rank_correlations(asymmetry[few], mse[few], labels[few]))
-        low, high = np.percentile(several, [2.5, 97.5], axis=0)
+        both = asymmetry, run.scores["mse"], labels
+        ends = stats.bootstrap(both, rank_correlations, **options).confidence_interval
+        values = zip(("overall", "within"), rank_correlations(*both), *ends, strict=True)
         found[name] = {
-            kind: Interval(mean=whole[i], low=low[i], high=high[i], count=len(labels))
-            for i, kind in enumerate(("overall", "within"))
+            kind: Interval(mean=mean, low=low, high=high, count=len(labels))
+            for kind, mean, low, high in values
         }
     return found
 
@@ -129,12 +129,9 @@ def facing_analysis(run: Run, dataset: Dataset) -> dict[str, Any]:
             if chosen.sum() >= ENOUGH:
                 relative[side] = bootstrap(ratio(mse[chosen], content[chosen]))
         by_facing[name] = {"share": float(facing[own].mean()), "relative": relative}
-    return {
-        "run_id": run.run_id,
-        "test": class_intervals(mse, labels) | {"all": bootstrap(mse)},
-        "mirrored": class_intervals(of_mirrored, labels) | {"all": bootstrap(of_mirrored)},
-        "by_facing": by_facing,
-    }
+    whole = {"test": mse, "mirrored": of_mirrored}
+    errors = {n: class_intervals(v, labels) | {"all": bootstrap(v)} for n, v in whole.items()}
+    return {"run_id": run.run_id, **errors, "by_facing": by_facing}
 
 
 @torch.no_grad()
