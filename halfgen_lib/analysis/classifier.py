@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from ..data import Dataset, Images, load, split, to_unit
+from ..data import Images, load, split, to_unit
 from ..evaluation import bootstrap
 from ..files import read_bytes, read_manifest, to_json, write_atomic, write_published
 from ..progress import countdown
@@ -115,14 +115,11 @@ def train_classifier(
     return network.eval(), history
 
 
-def publish_classifier(dataset: Dataset | None = None, *, epochs: int = EPOCHS) -> dict[str, Any]:
-    """Train a classifier, score the test set once, publish it, and return its record.
-
-    Of the full data set if none is given.
-    """
-    dataset = dataset or load("full")
+def publish_classifier() -> dict[str, Any]:
+    """Train a classifier, score the test set once, publish it with a card, return its record."""
+    dataset = load("full")
     splits = split(dataset, "holdout")
-    network, history = train_classifier(splits.train, splits.validation, epochs=epochs)
+    network, history = train_classifier(splits.train, splits.validation)
     right = accuracy(network, splits.test).double().numpy()
     rates = {"learning_rate": LEARNING_RATE, "weight_decay": WEIGHT_DECAY}
     record = {
@@ -131,22 +128,17 @@ def publish_classifier(dataset: Dataset | None = None, *, epochs: int = EPOCHS) 
         "parameters": sum(p.numel() for p in network.parameters()),
         "test_accuracy": {"whole": bootstrap(right)},
         "validation_accuracy": history,
-        "settings": {"epochs": epochs, "batch_size": BATCH_SIZE, **rates, "seed": SEED},
+        "settings": {"epochs": EPOCHS, "batch_size": BATCH_SIZE, **rates, "seed": SEED},
         "origin": provenance(torch.device("cpu"), dataset.sha256),
     }
     state = {key: value.contiguous() for key, value in network.state_dict().items()}
     contents = zip(FILES, (safetensors.torch.save(state), to_json(record)), strict=True)
     write_published(networks_dir() / NAME, dict(contents))
-    write_card()
-    return record
-
-
-def write_card() -> None:
-    """Write the published classifier's card, as README.md beside it."""
     network, record = load_classifier()
     about = record | record["origin"] | record["test_accuracy"]["whole"]
     text = CARD.format_map(about | {"what": network.__doc__, "day": about["created"][:10]})
     write_atomic(networks_dir() / NAME / "README.md", text.encode())
+    return record
 
 
 def load_classifier() -> tuple[Classifier, dict[str, Any]]:

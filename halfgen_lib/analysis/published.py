@@ -60,17 +60,12 @@ def finished_run(config: RunConfig, dataset: Dataset) -> Run:
     return fit(config, dataset)
 
 
-def analyse(data: str = "full", **changes: Any) -> list[Path]:
-    """Make and publish every analysis; the runs that they are of are trained if need be.
-
-    ``changes`` are settings of all four runs that differ from their variants'; those of the network
-    are of the autoencoder's three.
-    """
-    dataset, runs = load(data), {}
-    facing = ("default", "flip")
-    for variant in (*facing, "as_published", "mlp"):
-        own = {k: v for k, v in changes.items() if (variant, k) != ("mlp", "model_settings")}
-        runs[variant] = finished_run(RunConfig.of_variant(variant, data=data, **own), dataset)
+def analyse(data: str = "full") -> list[Path]:
+    """Make and publish every analysis; the runs that they are of are trained if need be."""
+    dataset, facing = load(data), ("default", "flip")
+    variants = (*facing, "as_published", "mlp")
+    configs = {variant: RunConfig.of_variant(variant, data=data) for variant in variants}
+    runs = {variant: finished_run(config, dataset) for variant, config in configs.items()}
     analyses = {
         "baselines": lambda: baselines_analysis(runs["default"], dataset, runs["mlp"]),
         "erratum": lambda: erratum_analysis(runs["as_published"], dataset),
