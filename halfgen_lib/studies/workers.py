@@ -5,14 +5,13 @@ worker died is. ``distributed`` is an optional extra: ``pip install 'halfgen[stu
 runs what its clients send it, and its workers unpickle it: use it on a network that you trust.
 """
 
-import json
 import os
 import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from contextlib import closing
+from contextlib import closing, nullcontext
 from functools import lru_cache, partial
 from hashlib import sha256
 from importlib.metadata import version
@@ -27,7 +26,7 @@ from ..data import load
 from ..models import REVISIONS, revision
 from ..runs import Run, RunError, default_runs_dir
 from ..runs.provenance import command_line
-from ..runs.record import Record, parse_record, record_of
+from ..runs.record import Record, record_of
 from ..training import TrainingError, fit
 
 Outcome = Record | str  # a string says why the run failed
@@ -48,27 +47,23 @@ def study_runs_dir() -> Path:
     return default_runs_dir() / "study"
 
 
-def train_task(config: str, folder: str | None = None) -> dict[str, Any]:
-    """Train one run, a :class:`RunConfig` as JSON, wherever this is called; return its record.
+def train_task(config: RunConfig, folder: Path | None = None) -> Outcome:
+    """Train one run, wherever this is called; return its record, or why it cannot be trained.
 
     Its directory in ``folder`` is taken up again, unless the model's revision was another; without
-    a folder, it lasts as long as the task. A run that cannot be trained is ``{"failed": why}``.
+    a folder, it lasts as long as the task.
     """
-    settings = RunConfig.model_validate_json(config)
-    if not folder:
-        with tempfile.TemporaryDirectory(prefix="halfgen-") as scratch:
-            return train_task(config, scratch)
-    with _ONE_RUN:
+    place = nullcontext(folder) if folder else tempfile.TemporaryDirectory(prefix="halfgen-")
+    with _ONE_RUN, place as runs:
         try:
-            run = Run(Path(folder) / settings.run_id)
+            run = Run(Path(runs) / config.run_id)
             made = run.record["revision"] if (run.directory / "config.json").exists() else None
-            if made not in (None, revision(settings.model)):
+            if made not in (None, revision(config.model)):
                 with run.locked():  # it would be used as it is, or go on mixed
                     shutil.rmtree(run.directory)
-            run = fit(settings, _dataset(settings.data), runs_dir=Path(folder))
-            return json.loads(record_of(run).model_dump_json())
+            return record_of(fit(config, _dataset(config.data), runs_dir=Path(runs)))
         except RUN_FAILURES as error:
-            return {"failed": f"{type(error).__name__}: {error}"}
+            return f"{type(error).__name__}: {error}"
 
 
 _dataset = lru_cache(maxsize=1)(load)  # a process reads the images once
@@ -80,18 +75,18 @@ def declared() -> str:
     return f"halfgen {version('halfgen')} ({sha256(repr(own).encode()).hexdigest()[:10]})"
 
 
-def _task_for(study: str) -> Callable[[str], dict[str, Any]]:
+def _task_for(study: str) -> Callable[[str], Outcome | dict[str, str]]:
     """Return what trains a run on a worker, or answers ``{"unfit": why, "worker": address}``."""
 
-    def task(config: str) -> dict[str, Any]:  # travels by value: a worker may know none of this
+    def task(config: str) -> Any:  # travels by value: a worker may know none of this
         from distributed import get_worker
 
         try:
             from halfgen_lib.data import DataError
-            from halfgen_lib.studies.workers import declared, train_task
+            from halfgen_lib.studies.workers import RunConfig, declared, train_task
 
             if (own := declared()) == study:
-                return train_task(config)
+                return train_task(RunConfig.model_validate_json(config))
             why = f"has {own}, but the study {study}"
         except ImportError as error:
             why = f"has not {study}: {error}"
@@ -102,16 +97,12 @@ def _task_for(study: str) -> Callable[[str], dict[str, Any]]:
     return task
 
 
-def _outcome(answer: dict[str, Any]) -> Outcome:
-    """Return the record of a task, with the command that asked for it, or its failure."""
-    if "failed" in answer:
-        return str(answer["failed"])
-    try:
-        record = parse_record(answer)
-    except RunError as error:
-        return f"the worker's answer is no record: {error}"
-    origin = record.origin.model_copy(update={"command": command_line()})
-    return record.model_copy(update={"origin": origin})
+def _asked_here(outcome: Outcome) -> Outcome:
+    """Return a record with the command that asked for it, in place of the worker's own."""
+    if isinstance(outcome, str):
+        return outcome
+    origin = outcome.origin.model_copy(update={"command": command_line()})
+    return outcome.model_copy(update={"origin": origin})
 
 
 def train_here(
@@ -124,8 +115,8 @@ def train_here(
     """
     if workers < 0:
         raise ValueError(f"workers is {workers}, allowed: 0 or more")
-    task = partial(train_task, folder=str(study_runs_dir()))
-    here = ((config, _outcome(task(config.model_dump_json()))) for config in configs)
+    task = partial(train_task, folder=study_runs_dir())
+    here = ((config, task(config)) for config in configs)
     with closing(_in_processes(configs, task, workers) if workers else here) as outcomes:
         for config, outcome in outcomes:
             yield config, outcome
@@ -138,20 +129,20 @@ def _in_processes(configs: list[RunConfig], task: Callable[..., Any], workers: i
     threads = max(1, (os.cpu_count() or 1) // workers)
     options = {"initializer": torch.set_num_threads, "initargs": (threads,)}
     new_pool = partial(futures.ProcessPoolExecutor, workers, get_context("spawn"), **options)
-    pools = [new_pool()]
+    pool = new_pool()
 
-    def submit(config: str) -> futures.Future:
+    def submit(config: RunConfig) -> futures.Future:
+        nonlocal pool
         try:
-            return pools[-1].submit(task, config)
+            return pool.submit(task, config)
         except futures.BrokenExecutor:  # with one process its whole pool dies
-            pools.append(new_pool())
-            return submit(config)
+            pool = new_pool()
+            return pool.submit(task, config)
 
     try:
         yield from _collect(configs, submit, futures.BrokenExecutor)
     finally:
-        for pool in pools:
-            pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def train_on_cluster(configs: list[RunConfig], *, scheduler: str, resource: str = "") -> Outcomes:
@@ -178,9 +169,10 @@ def train_on_cluster(configs: list[RunConfig], *, scheduler: str, resource: str 
         print(f"Dask dashboard: {client.dashboard_link}; runs wait for {who}", flush=True)
         wanted = {"resources": {resource: 1}} if resource else {}
         executor = client.get_executor(pure=False, retries=RETRIES, **wanted)
-        submit = partial(executor.submit, _task_for(declared()))
+        task, dismissed = _task_for(declared()), set()
 
-        dismissed = set()
+        def submit(config: RunConfig) -> futures.Future:
+            return executor.submit(task, config.model_dump_json())
 
         def dismiss(unfit: str, worker: str) -> None:
             if worker in dismissed:
@@ -202,29 +194,28 @@ def train_on_cluster(configs: list[RunConfig], *, scheduler: str, resource: str 
 
 def _collect(
     configs: list[RunConfig],
-    submit: Callable[[str], futures.Future],
+    submit: Callable[[RunConfig], futures.Future],
     died: type[Exception],
     dismiss: Callable[..., None] | None = None,
 ) -> Outcomes:
     """Yield runs as they end; submit those again whose worker died, or was unfit and dismissed."""
-    waiting = {submit(config.model_dump_json()): (config, 0) for config in configs}
+    waiting = {submit(config): (config, 0) for config in configs}
     while waiting:
         for future in futures.wait(waiting, return_when=futures.FIRST_COMPLETED).done:
             config, tries = waiting.pop(future)
             try:
                 answer = future.result()
-                if "unfit" not in answer:
-                    yield config, _outcome(answer)
-                    continue
-                dismiss(**answer)
-                waiting[submit(config.model_dump_json())] = config, tries
             except futures.CancelledError:
                 lost = "the scheduler was lost; what was finished is kept: start again"
                 raise StudyError(lost) from None
             except died as error:
-                if tries == RETRIES:
-                    yield config, f"{type(error).__name__}: {error}"
+                answer, count = f"{type(error).__name__}: {error}", f"{tries + 1} of {RETRIES}"
+                if tries < RETRIES:
+                    print(f"{config.run_id}: its worker died; sent again ({count})", flush=True)
+                    waiting[submit(config)] = config, tries + 1
                     continue
-                count = f"{tries + 1} of {RETRIES}"
-                print(f"{config.run_id}: its worker died; sent again ({count})", flush=True)
-                waiting[submit(config.model_dump_json())] = config, tries + 1
+            if isinstance(answer, dict):
+                dismiss(**answer)
+                waiting[submit(config)] = config, tries
+            else:
+                yield config, _asked_here(answer)
