@@ -35,20 +35,12 @@ class Baseline:
     grid: Sequence[float | None] = (None,)
 
     def __init__(self, left: Tensor, right: Tensor, value: float | None = None):
-        check_left(left)
-        shapes = tuple(left.shape), tuple(right.shape)
-        if shapes[0] != shapes[1] or len(left) < 2:
-            raise ValueError(f"halves are {shapes}; equal shapes of 2 or more images are needed")
-        if not bool(((right >= 0) & (right <= 1)).all()):
-            raise ValueError("right has values outside [0, 1]")
         self.value = self.grid[0] if value is None else value
         self.validation_mse: dict[float | None, float] = {}
         self._fit(flat_rows(left), flat_rows(right))
 
     def choose(self, left: Tensor, right: Tensor) -> Self:
         """Use the value that errs least on validation halves, first of equals; return itself."""
-        if not len(left):
-            raise ValueError("no validation images to choose by")
         completed = self._complete(left, self.grid)
         errors = [mse_per_image(half, right).double().mean().item() for half in completed]
         self.validation_mse = dict(zip(self.grid, errors, strict=True))
@@ -68,8 +60,8 @@ class Baseline:
     def as_dict(self) -> dict[str, Any]:
         """Return what was chosen and from what, ready for JSON."""
         tried = [{"value": v, "mse": mse} for v, mse in self.validation_mse.items()]
-        chosen = {"hyperparameter": self.hyperparameter, "value": self.value, "validation": tried}
-        return {"title": self.title, **chosen}
+        about = {"title": self.title, "hyperparameter": self.hyperparameter}
+        return about | {"value": self.value, "validation": tried}
 
     def _fit(self, left: np.ndarray, right: np.ndarray) -> None:
         """Fit to flat halves (N, 392), for any value."""
