@@ -68,24 +68,26 @@ def followed(summaries: Summaries, epochs: int = 1) -> dict[str, list[Record]]:
     return found
 
 
-def _of_each(networks: Mapping[str, str]) -> str:
-    return "; ".join(f"{network}: {text}" for network, text in networks.items())
+def _of_each(claim: str, test: str, found: Mapping[str, tuple[str, str]]) -> Claim:
+    """Return a claim with what was measured of each network, and the verdict; open without any."""
+    if not found:
+        return Claim(claim, test)
+    both = ("; ".join(f"{n}: {texts[i]}" for n, texts in found.items()) for i in (0, 1))
+    return Claim(claim, test, *both, "@fig-seeds")
 
 
 def convergence(summaries: Summaries) -> Claim:
     """Claim 1: both losses are near the value by the epoch."""
     claim = f"Training and validation loss meet at about {SEED_REPORT_MSE} by epoch {SEED_EPOCH}."
     test = f"losses of epoch {SEED_EPOCH}, of the public code's network and of the text's"
-    if not (networks := followed(summaries, SEED_EPOCH)):
-        return Claim(claim, test)
-    measured, verdicts = {}, {}
-    for network, records in networks.items():
+    found = {}
+    for network, records in followed(summaries, SEED_EPOCH).items():
         train = [r.history.train_loss[SEED_EPOCH - 1] for r in records]
         val = [r.history.val_loss[SEED_EPOCH - 1] for r in records]
-        measured[network] = f"training {_spread(train, 4)}, validation {_spread(val, 4)}"
         near = (np.abs(np.array([train, val]) - SEED_REPORT_MSE) <= NEAR).all(0)
-        verdicts[network] = reproduced(near)
-    return Claim(claim, test, _of_each(measured), _of_each(verdicts), "@fig-seeds")
+        told = f"training {_spread(train, 4)}, validation {_spread(val, 4)}"
+        found[network] = told, reproduced(near)
+    return _of_each(claim, test, found)
 
 
 def reproduced(seeds: Sequence[bool]) -> str:
@@ -99,16 +101,13 @@ def learning_rate_drops(summaries: Summaries) -> Claim:
     """Claim 2: how often the learning rate falls in the seed's epochs."""
     claim = "The learning rate is halved four times."
     test = f"halvings in {SEED_EPOCHS} epochs, by seed"
-    if not (networks := followed(summaries, SEED_EPOCHS)):
-        return Claim(claim, test)
-    measured, verdicts = {}, {}
-    for network, records in networks.items():
+    found = {}
+    for network, records in followed(summaries, SEED_EPOCHS).items():
         falls = [int((np.diff(r.history.lr[:SEED_EPOCHS]) < 0).sum()) for r in records]
         counts = sorted(Counter(falls).items())
         told = (f"{number} in {seeds} seed{'s' * (seeds > 1)}" for number, seeds in counts)
-        measured[network] = ", ".join(told)
-        verdicts[network] = reproduced([number == HALVINGS for number in falls])
-    return Claim(claim, test, _of_each(measured), _of_each(verdicts), "@fig-seeds")
+        found[network] = ", ".join(told), reproduced([number == HALVINGS for number in falls])
+    return _of_each(claim, test, found)
 
 
 def overfits(rise: Sequence[float], gap: Sequence[float]) -> str:
@@ -125,20 +124,18 @@ def overfitting(summaries: Summaries) -> Claim:
     """Claim 3: whether the validation loss rises when training goes on."""
     claim = f"Training past epoch {SEED_EPOCH} overfits."
     test = "60 epochs of either network: last validation loss against the lowest"
-    if not (networks := followed(summaries, 2 * SEED_EPOCHS)):
-        return Claim(claim, test)
-    measured, verdicts = {}, {}
-    for network, records in networks.items():
+    found = {}
+    for network, records in followed(summaries, 2 * SEED_EPOCHS).items():
         rise = [r.history.val_loss[-1] / min(r.history.val_loss) - 1 for r in records]
         gap = [r.history.val_loss[-1] / r.history.train_loss[-1] - 1 for r in records]
         best = _spread([r.best_epoch for r in records], 0)
         seeds = f"{len(records)} seeds" if len(records) > 1 else "one seed"
-        measured[network] = (
+        told = (
             f"best epoch {best} of {records[0].epochs} ({seeds}), then up by"
             f" {max(rise):.1%}; at the end {max(gap):+.0%} from the training loss"
         )
-        verdicts[network] = overfits(rise, gap)
-    return Claim(claim, test, _of_each(measured), _of_each(verdicts), "@fig-seeds")
+        found[network] = told, overfits(rise, gap)
+    return _of_each(claim, test, found)
 
 
 def rank_range(name: str, scores: Mapping[str, Mapping[str, float]]) -> tuple[int, int]:
@@ -183,12 +180,12 @@ def symmetry(values: Mapping[str, Any] | None) -> Claim:
     test = "rank correlation of the error with the asymmetry, the image's own and the expected one"
     if not (found := (values or {}).get("symmetry")):
         return Claim(claim, test, "not computed yet: `halfgen analyse`")
-    told = {
-        name: f"{own['overall']['mean']:.2f}, within a class {own['within']['mean']:.2f}"
+    told = [
+        f"{name}: {own['overall']['mean']:.2f}, within a class {own['within']['mean']:.2f}"
         for name, own in found.items()
-    }
+    ]
     verdict = symmetry_verdict(*found["expected"].values())
-    return Claim(claim, test, _of_each(told), verdict, "@fig-symmetry")
+    return Claim(claim, test, "; ".join(told), verdict, "@fig-symmetry")
 
 
 def facing_verdict(errors: Mapping[str, Any], relative: Mapping[str, Any]) -> str:

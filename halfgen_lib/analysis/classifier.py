@@ -25,8 +25,7 @@ from ..runs.provenance import provenance
 from ..runs.published import networks_dir
 from ..training import train_epoch
 
-NAME = "classifier"
-FILES = ("model.safetensors", "record.json")
+NAME, WEIGHTS = "classifier", "model.safetensors"
 FEATURES = 64
 EPOCHS, BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY = 9, 128, 4e-3, 1e-2
 SEED = 0  # of weights, order and dropout
@@ -132,8 +131,8 @@ def publish_classifier() -> dict[str, Any]:
         "origin": provenance(torch.device("cpu"), dataset.sha256),
     }
     state = {key: value.contiguous() for key, value in network.state_dict().items()}
-    contents = zip(FILES, (safetensors.torch.save(state), to_json(record)), strict=True)
-    write_published(networks_dir() / NAME, dict(contents))
+    contents = {WEIGHTS: safetensors.torch.save(state), "record.json": to_json(record)}
+    write_published(networks_dir() / NAME, contents)
     network, record = load_classifier()
     about = record | record["origin"] | record["test_accuracy"]["whole"]
     text = CARD.format_map(about | {"what": network.__doc__, "day": about["created"][:10]})
@@ -148,7 +147,7 @@ def load_classifier() -> tuple[Classifier, dict[str, Any]]:
     """
     place = networks_dir() / NAME
     sums = read_manifest(place, REMEDY)
-    weights, record = (read_bytes(place / name, REMEDY) for name in FILES)
+    weights, record = (read_bytes(place / name, REMEDY) for name in (WEIGHTS, "record.json"))
     network = Classifier()
     network.load_state_dict(safetensors.torch.load(weights))
-    return network.eval(), json.loads(record) | {"sha256": sums[FILES[0]]}
+    return network.eval(), json.loads(record) | {"sha256": sums[WEIGHTS]}

@@ -89,13 +89,12 @@ def baselines_analysis(run: Run, dataset: Dataset, fully: Run | None = None) -> 
     left, _ = dataset.test.select(positions).halves(given)
     scores = {n: score_images(each.predict, dataset.test, given) for n, each in fitted.items()}
     methods = {n: each.as_dict() | summarise(scores[n], labels) for n, each in fitted.items()}
+    pictures = {name: encode(each.predict(left)) for name, each in fitted.items()}
     networks = {"mlp": (NAMES["mlp"], fully)} if fully else {}
     networks["network"] = NAMES["default"], run
     for name, (title, own) in networks.items():
         methods[name], scores[name] = {"title": title, **own.metrics}, own.scores
-    predict = {n: each.predict for n, each in fitted.items()}
-    predict |= {name: own.model().predict for name, (_, own) in networks.items()}
-    pictures = {name: encode(complete(left)) for name, complete in predict.items()}
+        pictures[name] = encode(own.model().predict(left))
     mse = {name: own["mse"] for name, own in scores.items()}
     values = {
         "run_id": run.run_id,

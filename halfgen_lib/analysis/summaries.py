@@ -13,7 +13,7 @@ from ..runs.record import Record
 from ..variants import NAMES, SAME_STEPS, STUDIES, VARIANTS, members
 
 OTHER_CODE = "made by another revision"
-USABLE = ("", OTHER_CODE)  # of a record's staleness: its settings are those of its variant
+USABLE = {"", OTHER_CODE}  # of a record's staleness: its settings are those of its variant
 
 SEEDS_OWN, OURS = NAMES["default"], NAMES["unet"]
 
@@ -61,16 +61,6 @@ class Summary:
         return len(self.records)
 
     @property
-    def stale(self) -> tuple[str, ...]:
-        """Why records are stale; empty if none is."""
-        return tuple(sorted({why for why in map(staleness, self.records) if why}))
-
-    @property
-    def as_declared(self) -> bool:
-        """Whether its records are of the settings that the variant has now."""
-        return all(why in USABLE for why in self.stale)
-
-    @property
     def can_be_chosen(self) -> bool:
         """Whether its validation images are not those of the test."""
         return bool(self.records) and self.records[0].identity.get("split") == "holdout"
@@ -99,8 +89,9 @@ class Summary:
         """Return what a reader has to know: seeds that are missing, results that are stale."""
         if not self.records:
             return "missing"
-        few = [f"{self.count} of {SEEDS} seeds"] if self.count < SEEDS else []
-        return "; ".join([*few, *(f"stale: {why}" for why in self.stale)])
+        few = [f"{self.count} of {SEEDS} seeds"] * (self.count < SEEDS)
+        stale = sorted({*map(staleness, self.records)} - {""})
+        return "; ".join([*few, *(f"stale: {why}" for why in stale)])
 
 
 Summaries = Mapping[str, Summary]  # by the variant's name
@@ -170,8 +161,8 @@ def error_curves(studies: Mapping[str, Summaries]) -> dict[str, dict[str, list[P
         for network, factor in factors.items():
             study = "beyond" if network == OURS else "study"
             own = [studies.get(study, {}).get(name) for name in STUDIES[study][factor]]
-            whole = [s for s in own if s and s.records and s.as_declared]
-            found = sorted((Point(measure(s.records[0]), s) for s in whole), key=lambda p: p.x)
+            whole = [s for s in own if s and s.count and {*map(staleness, s.records)} <= USABLE]
+            found = sorted((Point(measure(s.records[0]), s) for s in whole), key=attrgetter("x"))
             if len(found) > 1:
                 curves.setdefault(axis, {})[network] = found
     return curves
@@ -226,17 +217,17 @@ def origin_rows(records: Iterable[Record]) -> list[dict[str, str]]:
         groups.setdefault(key, []).append(record)
     rows = []
     for (device, torch), own in sorted(groups.items()):
-        ends = [own[place].origin for place in (0, -1)]
-        dates = [origin.finished[:10] for origin in ends]
-        commits = [o.git_commit[:8] + "+" * ("+" in o.git_commit) for o in ends]
+        ends = own[0].origin, own[-1].origin
+        dates = dict.fromkeys(origin.finished[:10] for origin in ends)
+        commits = dict.fromkeys(o.git_commit[:8] + "+" * ("+" in o.git_commit) for o in ends)
         rows.append(
             {
                 "device": device,
                 "torch": torch,
                 "runs": str(len(own)),
                 "hours": f"{sum(record.seconds for record in own) / 3600:.1f}",
-                "dates": " – ".join(dict.fromkeys(dates)),
-                "commits": " – ".join(dict.fromkeys(commits)),
+                "dates": " – ".join(dates),
+                "commits": " – ".join(commits),
             }
         )
     return rows

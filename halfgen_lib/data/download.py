@@ -98,18 +98,18 @@ def _search(project: Path) -> tuple[Path, Files]:
 
 def read_folder(folder: Path, sums: Mapping[str, str]) -> Files:
     """Read the files that ``sums`` names in ``folder``: plain, or else gzipped, or in a layout."""
-    places = [folder / layout for layout in LAYOUTS]
-    found = [{n: paths for n in sums if (paths := _candidates(place, n))} for place in places]
-    files = {n: _first_good(paths, sums[n]) for n, paths in max(found, key=len).items()}
+
+    def there(place: Path) -> dict[str, list[Path]]:
+        # unlike Path.is_file, isfile is False where one may not look
+        found = {n: [*filter(os.path.isfile, (place / n, place / f"{n}.gz"))] for n in sums}
+        return {name: paths for name, paths in found.items() if paths}
+
+    most = max((there(folder / layout) for layout in LAYOUTS), key=len)
+    files = {name: _first_good(paths, sums[name]) for name, paths in most.items()}
     if missing := ", ".join(name for name in sums if name not in files):
         what = f"lacks {missing} (.gz or not)" if os.path.isdir(folder) else "is no folder"
         raise MissingError(f"{folder} {what}")
     return files
-
-
-def _candidates(place: Path, name: str) -> list[Path]:
-    paths = (place / f"{name}{end}" for end in ("", ".gz"))
-    return [*filter(os.path.isfile, paths)]  # unlike Path.is_file, False where one may not look
 
 
 def _first_good(paths: list[Path], expected: str) -> bytearray:
