@@ -13,7 +13,6 @@ import re
 from pathlib import Path
 
 from safetensors.torch import save
-from torch import Tensor
 
 from ..data import Dataset, load
 from ..evaluation import score_images, summarise
@@ -88,7 +87,10 @@ def _contents(run: Run, dataset: Dataset) -> dict[str, bytes]:
     model, settings = run.model(), run.config.identity()["model_settings"]
     if is_affine := run.config.model == "cae" and settings["negative_slope"] == 1:
         model = AffineMap.of(model, settings["latent_dim"])
-    halved = _halved(run.run_id, model.state_dict())
+    state = model.state_dict()  # statistics, too; counts stay as they are
+    halved = {n: (v.half() if v.is_floating_point() else v).contiguous() for n, v in state.items()}
+    if bad := [name for name, values in halved.items() if not values.isfinite().all()]:
+        raise RunError(f"{run.run_id}: {bad[0]} has values that half precision cannot hold")
     model.load_state_dict(halved)
     scores = score_images(model.predict, dataset.test, run.config.given)
     same = ("config.json", "history.csv", "status.json")
@@ -97,13 +99,3 @@ def _contents(run: Run, dataset: Dataset) -> dict[str, bytes]:
     if not is_affine:
         contents["scores.npz"] = npz(scores)
     return contents | {"metrics.json": to_json(summarise(scores, dataset.test.labels.numpy()))}
-
-
-def _halved(run_id: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return a network's weights and statistics in half precision, counts as they are."""
-    halved = {}
-    for name, values in state.items():
-        halved[name] = (values.half() if values.is_floating_point() else values).contiguous()
-        if not halved[name].isfinite().all():
-            raise RunError(f"{run_id}: {name} has values that half precision cannot hold")
-    return halved
