@@ -35,9 +35,10 @@ class Baseline:
     grid: Sequence[float | None] = (None,)
 
     def __init__(self, left: Tensor, right: Tensor, value: float | None = None):
+        self._left, self._right = flat_rows(left), flat_rows(right)
+        self._prepare()
         self.value = self.grid[0] if value is None else value
         self.validation_mse: dict[float | None, float] = {}
-        self._fit(flat_rows(left), flat_rows(right))
 
     def choose(self, left: Tensor, right: Tensor) -> Self:
         """Use the value that errs least on validation halves, first of equals; return itself."""
@@ -63,8 +64,8 @@ class Baseline:
         about = {"title": self.title, "hyperparameter": self.hyperparameter}
         return about | {"value": self.value, "validation": tried}
 
-    def _fit(self, left: np.ndarray, right: np.ndarray) -> None:
-        """Fit to flat halves (N, 392), for any value."""
+    def _prepare(self) -> None:
+        """Compute from the flat halves (N, 392) what serves every value."""
 
     def _predict(self, left: np.ndarray, values: Sequence[float | None]) -> Iterator[np.ndarray]:
         """Yield, for each value, (N, 392) for flat left halves (N, 392); need not be clipped."""
@@ -75,11 +76,8 @@ class TrainMean(Baseline):
 
     title = "train mean"
 
-    def _fit(self, left: np.ndarray, right: np.ndarray) -> None:
-        self._mean = right.mean(0, dtype=np.float64)
-
     def _predict(self, left: np.ndarray, values: Sequence[float | None]) -> Iterator[np.ndarray]:
-        yield np.tile(self._mean, (len(left), 1))
+        yield np.tile(self._right.mean(0, dtype=np.float64), (len(left), 1))
 
 
 class Mirror(Baseline):
@@ -98,9 +96,8 @@ class NearestNeighbours(Baseline):
     hyperparameter = "k"
     grid = (1, 3, 5, 10, 20, 50)
 
-    def _fit(self, left: np.ndarray, right: np.ndarray) -> None:
-        self._left, self._right = left, right
-        self.grid = sorted({min(k, len(left)) for k in type(self).grid})
+    def _prepare(self) -> None:
+        self.grid = sorted({min(k, len(self._left)) for k in type(self).grid})
 
     def _predict(self, left: np.ndarray, values: Sequence[float | None]) -> Iterator[np.ndarray]:
         # One search, nearest first, serves every k: the search is all of the cost.
@@ -140,9 +137,10 @@ class Ridge(Baseline):
     grid = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # on the sum over training images
 
     @single_threaded
-    def _fit(self, left: np.ndarray, right: np.ndarray) -> None:
-        self._known, self._unknown = (half.mean(0, dtype=np.float64) for half in (left, right))
-        x, y = left - self._known, right - self._unknown
+    def _prepare(self) -> None:
+        both = self._left, self._right
+        self._known, self._unknown = (half.mean(0, dtype=np.float64) for half in both)
+        x, y = self._left - self._known, self._right - self._unknown
         self._xx, self._xy = x.T @ x, x.T @ y
 
     def _predict(self, left: np.ndarray, values: Sequence[float | None]) -> Iterator[np.ndarray]:
