@@ -38,26 +38,20 @@ class Completion:
         """
         if type(scale) is not int or not 1 <= scale <= 64:  # True is no scale
             raise ValueError(f"scale is {scale!r}, allowed: 1 to 64")
-        grey = torch.cat((self.image, self.completed))[:, 0].mul(255).round().to(torch.uint8)
-        large = grey.numpy().repeat(scale, axis=1).repeat(scale, axis=2)
-        margin = max(2, scale)
+        images = torch.cat((self.image, self.completed))[:, 0].mul(255).round().byte().numpy()
+        large = images.repeat(scale, axis=1).repeat(scale, axis=2)
+        margin, line = max(2, scale), 4 * scale * (scale >= NAMED)  # of names, its height
         framed = np.pad(large, ((0, 0), (margin, margin), (margin, margin)), constant_values=255)
         ticked = framed[1:] if self.given in ("left", "right") else framed[1:].swapaxes(1, 2)
-        seam, half = framed.shape[1] // 2, max(1, scale // 8)
+        edge, half = framed.shape[1], max(1, scale // 8)
         for place in (slice(margin // 2, margin - 1), slice(1 - margin, -(margin // 2))):
-            ticked[:, place, seam - half : seam + half] = TICK_GREY
-        sheet = Image.fromarray(np.concatenate(list(framed), axis=1))
-        return self._with_names(sheet, 4 * scale) if scale >= NAMED else sheet
-
-    def _with_names(self, sheet: Image.Image, height: int) -> Image.Image:
-        """Return a sheet with a line beneath that says which is which, ``height`` pixels high."""
-        width = sheet.width / (1 + len(self.completed))
-        named = ImageOps.expand(sheet, (0, 0, 0, height), fill=255)
-        draw, font = ImageDraw.Draw(named), ImageFont.load_default(0.6 * height)
-        several = [f"draw {i}" for i in range(1, len(self.completed) + 1)]
-        for i, name in enumerate(["picture", *(several if several[1:] else ["completed"])]):
-            draw.text(((i + 0.5) * width, sheet.height), name, fill=0, font=font, anchor="ma")
-        return named
+            ticked[:, place, edge // 2 - half : edge // 2 + half] = TICK_GREY
+        sheet = ImageOps.expand(Image.fromarray(np.hstack(framed)), (0, 0, 0, line), fill=255)
+        draws = [f"draw {i}" for i in range(1, len(images))] if len(images) > 2 else ["completed"]
+        for i, name in enumerate(["picture", *draws] if line else ()):
+            place, font = ((i + 0.5) * edge, edge), ImageFont.load_default(0.6 * line)
+            ImageDraw.Draw(sheet).text(place, name, fill=0, font=font, anchor="ma")
+        return sheet
 
     def save(self, path: Path | str, scale: int = 8, *, overwrite: bool = False) -> None:
         """Write :meth:`sheet` to a file, whole or not at all; its ending names the format.

@@ -39,7 +39,7 @@ STRIP = 20  # test images to pick from
 ORDERS = ("in order", "at random", "best", "median", "worst")
 ROW = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "4px 20px"}
 
-Made = tuple[str, str, Tensor]  # whose, what more there is to say, (1, 1, 28, 28)
+Panel = dict[str, Any]  # what is shown of a completion: see `_panel`
 
 
 class TryIt(anywidget.AnyWidget):
@@ -69,7 +69,7 @@ class Explorer(widgets.VBox):
         super().__init__([*self._rows(given), self.hands, self.message] if runs else [self.message])
         self.add_class("halfgen-explorer")  # see keys.js
         if not runs:
-            self._say(WHAT_TO_RUN)
+            self._answer(problem=WHAT_TO_RUN)
             return
         self._choose(ORDERS[0])
         self._update()
@@ -92,7 +92,8 @@ class Explorer(widgets.VBox):
         self._again = _control(widgets.Button, "draw again")
         for control in (self._class, self._given):
             control.observe(lambda _: self._choose(ORDERS[0]), "value")
-        number.observe(lambda change: self._count_from(change.new), "value")
+        every = torch.arange(len(self.test))
+        number.observe(lambda change: self._pick(every[change.new :][:STRIP]), "value")
         file.observe(lambda change: self._draw_on(change.new[0]), "value")
         for button in orders:
             button.on_click(lambda button: self._choose(button.description))
@@ -134,10 +135,7 @@ class Explorer(widgets.VBox):
             chosen = self._class.value, self._network.value, self._given.value
             self._pick(self.strip(order, *chosen))
         except RunError as error:
-            self._say(str(error))
-
-    def _count_from(self, position: int) -> None:
-        self._pick(torch.arange(len(self.test))[position:][:STRIP])
+            self._answer(problem=error)
 
     def _pick(self, positions: Tensor) -> None:
         """Let the reader pick one of the test images at ``positions``; the first is shown."""
@@ -157,7 +155,7 @@ class Explorer(widgets.VBox):
         try:
             image, notes = to_pose(content)
         except PictureError as error:
-            self._say(str(error))
+            self._answer(problem=error)
             return
         self._notes = [f"{note[0].upper()}{note[1:]}." for note in notes]
         self.hands.send({}, [image.mul(255).round().byte().numpy().tobytes()])
@@ -166,34 +164,30 @@ class Explorer(widgets.VBox):
 
     def completions(
         self, image: Tensor, given: Side, models: Sequence[str], draws: int = 0, seed: int = 0
-    ) -> list[Made]:
+    ) -> list[Panel]:
         """Return completions of an image (1, 1, 28, 28) by each of the models.
 
-        With ``draws`` a single one that draws draws so many besides, by the ``seed``.
+        With ``draws`` the last one, which draws, draws so many besides, by the ``seed``.
         """
-        made = []
+        made, row = [], len(models) * (len(models) > 1)
         for name in models:
             model = self.model(name)
-            words = f"mean of {model.mean_of} draws" if self._is_drawn(name) else ""
-            made.append((self._called(name), words, fill(image, given, model)))
-        if draws and len(models) == 1 and self._is_drawn(models[0]):
+            words = f"mean of {model.mean_of} draws" if hasattr(model, "sample") else ""
+            made.append(_panel(self._called(name), words, fill(image, given, model), row))
+        if draws:
             images, generator = image.expand(draws, -1, -1, -1), torch.Generator().manual_seed(seed)
-            drawn = fill(images, given, self.model(models[0]), generator).split(1)
-            made += [(f"draw {i}", "", each) for i, each in enumerate(drawn, 1)]
+            drawn = fill(images, given, model, generator)
+            made += [_panel(f"draw {i}", "", each, draws) for i, each in enumerate(drawn, 1)]
         return made
 
     def expect_less(self, models: Sequence[str], given: Side) -> list[str]:
         """Return a sentence for each network that was trained on other halves than the given."""
-        sides = {name: self.runs[name].config.given for name in models}
+        sides = {self._called(name): self.runs[name].config.given for name in models}
         words = "was trained on {} halves alone: expect less."
-        others = {name: side for name, side in sides.items() if side != given}
-        return [f"{self._called(n)} {words.format(side)}" for n, side in others.items()]
+        return [f"{n} {words.format(side)}" for n, side in sides.items() if side != given]
 
     def _called(self, model: str) -> str:
         return called(model, self.runs[model])
-
-    def _is_drawn(self, model: str) -> bool:
-        return hasattr(self.model(model), "sample")
 
     def _draw_again(self, _: object) -> None:
         self._seed += 1
@@ -204,36 +198,28 @@ class Explorer(widgets.VBox):
         compare, given = self._compared.value, self._given.value
         models = list(self.runs) if compare else [self._network.value]
         try:
-            is_drawn = not compare and self._is_drawn(models[0])
+            is_drawn = not compare and hasattr(self.model(*models), "sample")
             for control in (self._draws, self._again):  # shown where they do something
                 control.layout.display = "" if is_drawn else "none"
             draws = self._draws.value * is_drawn
             made = self.completions(self._image(), given, models, draws, self._seed)
-            self._show(made, self._notes + self.expect_less(models, given), compare)
+            self._answer(made, self._notes + self.expect_less(models, given))
         except RunError as error:  # any other one is a defect
-            self._say(str(error))
+            self._answer(problem=error)
 
     def _image(self) -> Tensor:
         """Return the image that is asked about, (1, 1, 28, 28)."""
         pixels = np.frombuffer(self.hands.value["image"], np.float32)
         return torch.tensor(pixels).reshape(1, 1, IMAGE_SIZE, IMAGE_SIZE)
 
-    def _show(self, made: list[Made], notes: list[str], compare: bool) -> None:
-        row = len(made) - (not compare)  # so many stand in one: all, or all draws
-        panels = [
-            {"name": name, "words": words, "image": image.numpy().tobytes()}
-            | {"row": row * (compare or k > 0)}
-            for k, (name, words, image) in enumerate(made)
-        ]
-        self._answer(panels, notes)
-
-    def _say(self, text: str) -> None:  # a screen reader says it at once
-        self._answer([], [], f'<p role="alert">{escape(text)}</p>')
-
-    def _answer(self, panels: list[dict[str, Any]], notes: list[str], message: str = "") -> None:
-        results = {"serial": self.hands.value["serial"], "panels": panels, "notes": notes}
-        self.hands.results, self.message.value = results, message
-        self.message.layout.display = "" if message else "none"
+    def _answer(
+        self, panels: Sequence[Panel] = (), notes: Sequence[str] = (), problem: object = ""
+    ) -> None:
+        serial = self.hands.value["serial"]
+        self.hands.results = {"serial": serial, "panels": [*panels], "notes": [*notes]}
+        # a screen reader says it at once
+        self.message.value = f'<p role="alert">{escape(str(problem))}</p>' if problem else ""
+        self.message.layout.display = "" if problem else "none"
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
         """Return the widget and, for where none can be shown, a picture or what is wrong."""
@@ -255,6 +241,11 @@ def find_runs() -> dict[str, Run]:
         if last.run_id not in {run.config.run_id for run in runs.values()}:
             runs[last.run_id] = last
     return runs
+
+
+def _panel(name: str, words: str, image: Tensor, row: int) -> Panel:
+    """Return whose completion it is, what more there is to say, and how many stand in its row."""
+    return {"name": name, "words": words, "image": image.numpy().tobytes(), "row": row}
 
 
 def _control(kind: type[widgets.Widget], description: str, **options: Any) -> widgets.Widget:

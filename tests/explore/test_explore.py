@@ -60,7 +60,12 @@ def grey(image):
 def made_by(explorer, models, given="left", position=0, **draws):
     """Return a test image's completions: whose, what more there is to say, and pictures."""
     image = to_unit(explorer.test.images[position][None])
-    return explorer.completions(image, given, models, **draws)
+    made = explorer.completions(image, given, models, **draws)
+    return [(each["name"], each["words"], picture_of(each)) for each in made]
+
+
+def picture_of(panel):
+    return torch.from_numpy(np.frombuffer(panel["image"], np.float32).copy()).view(1, 1, 28, 28)
 
 
 @pytest.mark.parametrize("given", ["left", "right", "top", "bottom"])
@@ -74,7 +79,7 @@ def test_completions_are_the_models(explorer, networks, sample, given):
 
 
 def test_all_networks_are_compared(explorer, networks):
-    made = made_by(explorer, list(explorer.runs), draws=3)
+    made = made_by(explorer, list(explorer.runs))
     assert [name for name, *_ in made] == [NAMES["default"], NAMES["unet"], NAMES["cvae"]]
     left, _ = halves(to_unit(explorer.test.images[:1]))
     assert torch.equal(made[2][2][..., 14:], networks["cvae"].predict(left))
