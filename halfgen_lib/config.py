@@ -19,6 +19,9 @@ SCHEMA_VERSION = 1  # raise it when a setting changes its meaning: old results a
 
 ModelName = Annotated[str, AfterValidator(lambda name: known(name, MODELS, "model"))]
 VariantName = Annotated[str, AfterValidator(lambda name: known(name, VARIANTS, "variant"))]
+ResultsName = Annotated[
+    str, Field(description="a file in report/results, without .json", pattern=r"^[\w.-]+$")
+]
 Data = Literal["full", "sample"]
 Split = Literal["holdout", "as_published"]
 Given = Literal["left", "right", "top", "bottom"]
@@ -168,17 +171,13 @@ class RunParameters(Settings):
     run_id: str = _field("current", "a folder in runs/; current: the last one trained")
 
 
-def _results(default: str) -> Any:
-    return _field(default, "a file in report/results, without .json", pattern=r"^[\w.-]+$")
-
-
 class StudyParameters(Settings):
     """Of the notebook of the variants."""
 
-    results: str = _results("study")
+    results: ResultsName = "study"
 
 
 class AnalysisParameters(Settings):
     """Of the notebook of the drawn samples."""
 
-    results: str = _results("generative")
+    results: ResultsName = "generative"

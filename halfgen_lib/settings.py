@@ -1,7 +1,7 @@
 """The base of every group of settings: frozen, strict, nothing unknown."""
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -48,11 +48,9 @@ def known(name: str, table: Collection[str], what: str) -> str:
 
 def complaints(error: ValidationError) -> list[str]:
     """Return what pydantic complains of: a setting, its value and what is wrong with it, each."""
-    return [_complaint(e) for e in error.errors()]
-
-
-def _complaint(error: Mapping[str, Any]) -> str:
-    own = error.get("ctx", {}).get("error")
-    if isinstance(own, ValueError):  # said by a validator of ours, which names the setting
-        return str(own)
-    return f"{'.'.join(map(str, error['loc']))} = {error['input']!r}: {error['msg']}"
+    found = []
+    for e in error.errors():
+        own, place = e.get("ctx", {}).get("error"), ".".join(map(str, e["loc"]))
+        is_ours = isinstance(own, ValueError)  # said by a validator of ours, with the setting
+        found.append(str(own) if is_ours else f"{place} = {e['input']!r}: {e['msg']}")
+    return found

@@ -3,8 +3,8 @@
 Controls choose, the component below them draws (``try_it.js``), and Python's networks answer.
 """
 
-import base64
 import io
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -223,14 +223,13 @@ class Explorer(widgets.VBox):
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
         """Return the widget and, for where none can be shown, a picture or what is wrong."""
-        bundle = super()._repr_mimebundle_(**options)
-        return {**bundle, "text/html": self.message.value or self._still()}
-
-    def _still(self) -> str:
-        name, given = self._network.value, self._given.value
-        content = complete(self._image(), given, self.model(name))._repr_png_()
-        alt = escape(f"A test image, and what {self._called(name)} makes of its {given} half")
-        return f'<img alt="{alt}" src="data:image/png;base64,{base64.b64encode(content).decode()}">'
+        still = self.message.value
+        if not still:
+            name, given = self._network.value, self._given.value
+            png = b64encode(complete(self._image(), given, self.model(name))._repr_png_()).decode()
+            alt = escape(f"A test image, and what {self._called(name)} makes of its {given} half")
+            still = f'<img alt="{alt}" src="data:image/png;base64,{png}">'
+        return {**super()._repr_mimebundle_(**options), "text/html": still}
 
 
 def find_runs() -> dict[str, Run]:

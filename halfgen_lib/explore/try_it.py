@@ -6,7 +6,7 @@ output, a fully connected layer is a convolution of one patch; batch normalisati
 a notebook the same script asks Python's networks (:class:`explorer.Explorer`).
 """
 
-import base64
+from base64 import b64encode
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
@@ -56,14 +56,12 @@ def try_it(test: Images, runs: Mapping[str, Run]) -> tuple[dict[str, Any], np.nd
         networks.append({"name": called(name, run), "words": words, "layers": layers})
         rows.append(torch.cat((left, model.predict(left)), -1))
     titles = [f"{name} {i}" for name in CLASS_NAMES for i in range(1, PER_CLASS + 1)]
-    picked = {"titles": titles, "pixels": _text(images.numpy().tobytes()), "given": "left"}
-    live = {"networks": networks, "weights": _text(content), "images": picked}
+    pixels = b64encode(images.numpy()).decode()
+    picked = {"titles": titles, "pixels": pixels, "given": "left"}
+    weights = b64encode(content).decode()
+    live = {"networks": networks, "weights": weights, "images": picked}
     stacked = torch.stack([*rows, truth])[:, :, 0].numpy()
     return {"component": "explore/try_it", "data": live}, stacked
-
-
-def _text(content: bytes) -> str:
-    return base64.b64encode(content).decode()
 
 
 @torch.no_grad()

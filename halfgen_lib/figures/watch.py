@@ -28,7 +28,7 @@ class Watch:
     """
 
     def __init__(self) -> None:
-        self._handle, self._began, self._spent = None, time.perf_counter(), 0.0
+        self._began, self._spent = time.perf_counter(), 0.0
         parent = getattr(get_ipython(), "get_parent", dict)()
         self._is_seen = "cellId" in parent.get("metadata", {})
 
@@ -40,10 +40,8 @@ class Watch:
         FigureCanvasAgg(training_figure(trainer)).print_png(content := io.BytesIO())
         plt.close()
         picture = Image(content.getvalue(), alt="Losses by epoch, and six completions")
-        if self._handle:
-            self._handle.update(picture, metadata=HIDDEN)
-        else:
-            self._handle = display(picture, display_id=True, metadata=HIDDEN)
+        # the first makes the display that the others take the place in
+        display(picture, display_id=str(id(self)), update=self._spent > 0, metadata=HIDDEN)
         self._spent += time.perf_counter() - start
 
 
@@ -51,9 +49,8 @@ def training_figure(trainer: Any) -> Figure:
     """Show the losses by epoch, and six images above their completions by the network as it is."""
     figure, (losses, images) = pen.canvas(54, ncols=2, width_ratios=(1, 1.3))
     epochs = [row["epoch"] for row in trainer.history]
-    colours = {"training": ("train_loss", pen.ORANGE), "validation": ("val_loss", pen.BLUE)}
-    for name, (key, colour) in colours.items():
-        values = [row[key] for row in trainer.history]
+    for key, name, colour in ("train", "training", pen.ORANGE), ("val", "validation", pen.BLUE):
+        values = [row[f"{key}_loss"] for row in trainer.history]
         losses.plot(epochs, values, ".-", color=colour, label=f"{name}: {values[-1]:.4f}")
     losses.set(xlabel="epoch", title="loss", xlim=(0.5, trainer.config.epochs + 0.5))
     losses.xaxis.set_major_locator(MaxNLocator(5, integer=True))

@@ -8,7 +8,7 @@ The table holds names, not classes, so that reading a configuration does not imp
 from __future__ import annotations
 
 import json
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -44,16 +44,15 @@ UNDECLARED = "0" * 10  # the revision of a model that publishes nothing
 
 def __getattr__(name: str) -> type[Completer]:
     """Import a model's class when it is first used (PEP 562)."""
-    for model, path in MODELS.items():
+    for path in MODELS.values():
         if path.endswith(f":{name}"):
-            return model_class(model)
+            return resolve_name(path)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def model_class(name: str) -> type[Completer]:
     """Return the class of the model called ``name``; an unknown one is a ValueError."""
-    module, _, attribute = MODELS[known(name, MODELS, "model")].partition(":")
-    return getattr(import_module(module), attribute)
+    return resolve_name(MODELS[known(name, MODELS, "model")])
 
 
 def revision(name: str) -> str:

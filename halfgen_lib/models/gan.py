@@ -9,6 +9,7 @@ GAN for posterior sampling in image recovery problems", 2023.
 """
 
 import math
+from itertools import pairwise
 from typing import Annotated
 
 import torch
@@ -46,7 +47,7 @@ class GANCompleter(Sampler):
         # the noise comes twice: as a vector for the whole and as a map for the details
         self.generator = UNet(2, config.widths, config.patch, config.dropout, config.latent_dim)
         layers: list[nn.Module] = []
-        for a, b in zip((1, *config.judge_widths), config.judge_widths, strict=False):
+        for a, b in pairwise((1, *config.judge_widths)):
             layers += [spectral_norm(nn.Conv2d(a, b, 4, 2, padding=1)), nn.LeakyReLU(0.2)]
         last = nn.Conv2d(config.judge_widths[-1], 1, 3, padding=1, bias=False)
         self.judge = nn.Sequential(*layers, spectral_norm(last))
@@ -60,8 +61,6 @@ class GANCompleter(Sampler):
         """
         first, second = (self._generate(left, *self._random(left)) for _ in range(2))
         generator_loss = l1_and_spread(first, second, right)
-        if not self.config.adversarial:
-            return generator_loss
         held = {name: value.detach() for name, value in self.judge.state_dict().items()}
         judgement = torch.func.functional_call(self.judge, held, (_whole(left, first),))
         generator_loss = generator_loss - self.config.adversarial * judgement.mean()

@@ -33,15 +33,14 @@ def layer_table(model: Completer) -> list[LayerRow]:
     rows: list[LayerRow] = []
 
     def look(layer: nn.Module, _: object, output: Tensor) -> None:
-        kind = next((name for k, name in KINDS.items() if isinstance(layer, k)), "")
-        details = ""
+        names = (name for kind, name in KINDS.items() if isinstance(layer, kind))
+        kind, details = next(names, type(layer).__name__), ""
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             details = f"{layer.kernel_size[0]} × {layer.kernel_size[1]}, stride {layer.stride[0]}"
         if isinstance(layer, nn.LeakyReLU):
             details = f"slope {layer.negative_slope:g}"
-        parameters = sum(p.numel() for p in layer.parameters())
-        shape = tuple(output.shape[1:])
-        rows.append(LayerRow(kind or type(layer).__name__, details, shape, parameters))
+        count = sum(p.numel() for p in layer.parameters())
+        rows.append(LayerRow(kind, details, tuple(output.shape[1:]), count))
 
     with ExitStack() as hooks, model.evaluating() as weight:
         for layer in model.modules():

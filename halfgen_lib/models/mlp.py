@@ -1,5 +1,7 @@
 """A fully connected network: what convolution is worth, other things equal."""
 
+from itertools import pairwise
+from math import prod
 from typing import Annotated
 
 from pydantic import Field
@@ -24,13 +26,11 @@ class MLPCompleter(Completer):
 
     def __init__(self, config: MLPSettings):
         super().__init__()
-        pixels, layers = HALF_SHAPE[1] * HALF_SHAPE[2], [nn.Flatten()]
-        width = pixels
-        for hidden in config.hidden_dims:
-            layers += [nn.Linear(width, hidden), nn.ReLU()]
-            width = hidden
-        layers += [nn.Linear(width, pixels), nn.Sigmoid(), nn.Unflatten(1, HALF_SHAPE)]
-        self.layers = nn.Sequential(*layers)
+        layers, widths = [nn.Flatten()], (prod(HALF_SHAPE), *config.hidden_dims)
+        for inputs, outputs in pairwise(widths):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+        last = nn.Linear(widths[-1], widths[0])
+        self.layers = nn.Sequential(*layers, last, nn.Sigmoid(), nn.Unflatten(1, HALF_SHAPE))
 
     def forward(self, left: Tensor) -> Tensor:
         """Complete a batch: (N, 1, 28, 14) in [0, 1] to (N, 1, 28, 14) in [0, 1]."""

@@ -21,11 +21,10 @@ run = fit(config, quiet=True, watch=figures.Watch())
 def shown(monkeypatch):
     """What is displayed, and whether it takes the place of the one before."""
     found = []
-    handle = SimpleNamespace(update=lambda picture, **_: found.append((picture, True)))
     seen = {"metadata": {"cellId": "a"}}
     monkeypatch.setattr(watch, "get_ipython", lambda: SimpleNamespace(get_parent=lambda: seen))
     monkeypatch.setattr(
-        watch, "display", lambda picture, **_: found.append((picture, False)) or handle
+        watch, "display", lambda picture, update, **_: found.append((picture, update))
     )
     return found
 
