@@ -2,7 +2,6 @@
 
 import functools
 import importlib
-import sys
 from types import ModuleType
 
 
@@ -20,8 +19,6 @@ def import_torchvision(module: str = "torchvision") -> ModuleType:
         if "operator torchvision::nms does not exist" not in str(error):
             raise
     _declare_operators()
-    for name in [n for n in sys.modules if n.split(".")[0] == "torchvision"]:
-        del sys.modules[name]
     return importlib.import_module(module)
 
 

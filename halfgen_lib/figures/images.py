@@ -93,24 +93,24 @@ def teaser(
     the right halves (10, 28, 14) that it takes for the mean; then ``count`` draws of a sampler.
     """
     shown, near, far, top = analysis["examples"], 1.2, 4.2, 13.5  # mm
-    left, right = decode(shown["left"]), decode(shown["right"])
-    drawn = [("", half) for half in decode_all(shown["draws"][sampler])[:count]]
-    title = analysis["methods"][sampler]["title"]
+    left, title = decode(shown["left"]), analysis["methods"][sampler]["title"]
+    mean = [(name, np.dstack([left, right])) for name, right in predictions.items()]
+    rights = decode_all(shown["draws"][sampler])[:count]
+    drawn = [("", np.dstack([left, right])) for right in rights]
     sharp = f"{len(drawn)} draws of the {title}: each sharp, each different"
-    groups = [("", [("left half", None)]), ("one answer, the mean", [*predictions.items()])]
-    groups += [(sharp, drawn), ("", [("truth", right)])]
+    groups = [("", [("left half", left)]), ("one answer, the mean", mean), (sharp, drawn)]
+    groups.append(("", [("truth", np.dstack([left, decode(shown["right"])]))]))
     several = len(predictions) + len(drawn)
     side = (WIDTH - 3 * far - (several - 2) * near) / (several + 1.5)
     figure, axes = pen.sheet(top + len(names) * (side + 2.4))
     x = 0.0
     for heading, columns in groups:
         start = x
-        for title, halves in columns:
+        for title, images in columns:
             for row, c in enumerate(map(CLASS_NAMES.index, names)):
-                half = None if halves is None else halves[c]
-                pen.completed(axes, left[c], half, x, top + row * (side + 2.4), side)
+                pen.completed(axes, images[c], x, top + row * (side + 2.4), side)
             pen.say(axes, x, top - 2, title, **pen.SMALL)
-            x += near + (side / 2 if halves is None else side)
+            x += near + side * images.shape[2] / images.shape[1]
         if heading:
             pen.line(axes, [start, x - near], [4.3, 4.3])
             pen.say(axes, start, 3, heading, **pen.NAME)
@@ -127,7 +127,7 @@ def sample_sheet(
     predictions of the methods ``means``. Ticks mark the seam.
     """
     side, gap, high, aside, head = 11.6, 1.4, 16.0, 11.1, 9.2  # mm
-    left, single, drawn = _examples(analysis, means)
+    single, drawn = _examples(analysis, means)
     block, down = 5 * side + 3 * gap + aside, max(len(single), len(drawn)) * high + head
     figure, axes = pen.sheet(down * math.ceil(len(names) / 2) - 3)
     for number, name in enumerate(names):
@@ -135,41 +135,40 @@ def sample_sheet(
         pen.line(axes, [x, x + block], [y + 4.9] * 2)
         pen.say(axes, x, y + 3.6, name, **pen.TITLE)
         for start, groups in ((x, single), (x + side + aside, drawn)):
-            for row, (title, halves) in enumerate(groups.items()):
+            for row, (title, images) in enumerate(groups.items()):
                 top = y + head + row * high
                 pen.say(axes, start, top - 1.5, title, **pen.SMALL)
-                for i, half in enumerate(halves[:4]):
-                    shown = None if half is None else half[c]
-                    pen.completed(axes, left[c], shown, start + i * (side + gap), top, side)
+                for i, image in enumerate(images[:4]):
+                    pen.completed(axes, image[c], start + i * (side + gap), top, side)
     return figure
 
 
 def sample_pages(analysis: Analysis, means: Names = ("default", "unet")) -> Pages:
     """Return a page a class of what :func:`sample_sheet` shows of some: all draws that are kept."""
-    left, single, drawn = _examples(analysis, means)
+    single, drawn = _examples(analysis, means)
     single.pop("left half")
     several = max(map(len, drawn.values()), default=len(single))
-    blank = [left * np.nan] * (several - len(single))  # so that all rows are as wide
-    rows = {", ".join(single): [half for own in single.values() for half in own] + blank, **drawn}
-
-    def strip(halves: Sequence[ndarray], c: int) -> ndarray:
-        known = [left[c] + 0 * half[c, :1, :1] for half in halves]  # blank where the other is
-        return tile(np.concatenate([known, [half[c] for half in halves]], axis=2)[None], gap=4)
-
+    blank = [single["truth"][0] * np.nan] * (several - len(single))  # so that rows are as wide
+    rows = {", ".join(single): [image for (image,) in single.values()] + blank, **drawn}
     return {
-        name: {title: strip(halves, c) for title, halves in rows.items()}
+        name: {t: tile(np.stack([i[c] for i in images])[None], gap=4) for t, images in rows.items()}
         for c, name in enumerate(CLASS_NAMES)
     }
 
 
-def _examples(analysis: Analysis, means: Names) -> tuple[ndarray, dict, dict]:
-    """Return left halves, and by title the single right halves of each and those drawn."""
+def _examples(analysis: Analysis, means: Names) -> tuple[dict, dict]:
+    """Return by title what there is one of, the left halves first, and what is drawn."""
     shown, rows = analysis["examples"], analysis["methods"]
-    single = {"left half": [None], "truth": [decode(shown["right"])]}
-    single |= {rows[n]["title"]: [decode(shown["point"][n])] for n in means if n in rows}
+    left = decode(shown["left"])
+
+    def wholes(rights: Sequence[ndarray]) -> list[ndarray]:
+        return [np.dstack([left, right]) for right in rights]
+
+    single = {"left half": [left], "truth": wholes([decode(shown["right"])])}
+    single |= {rows[n]["title"]: wholes([decode(shown["point"][n])]) for n in means if n in rows}
     networks = [name for name in analysis["runs"] if name in shown["draws"]]
-    drawn = {rows[name]["title"]: decode_all(shown["draws"][name]) for name in networks}
-    return decode(shown["left"]), single, drawn
+    drawn = {rows[name]["title"]: wholes(decode_all(shown["draws"][name])) for name in networks}
+    return single, drawn
 
 
 def class_pages(

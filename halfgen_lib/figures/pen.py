@@ -123,14 +123,12 @@ def picture(axes: Axes, image: np.ndarray, x: float, y: float, height: float) ->
     axes.imshow(large, vmin=0, vmax=1, **place)
 
 
-def completed(axes: Axes, left: np.ndarray, right: np.ndarray | None, *place: float) -> None:
-    """Draw a left half or, with ticks at the seam, a whole image; ``place``: as in `picture`."""
-    if right is None:
-        return picture(axes, left, *place)
-    picture(axes, np.hstack([left, right]), *place)
-    x, y, height = place
-    for start, end in ((y - 0.95, y - 0.2), (y + height + 0.2, y + height + 0.95)):
-        line(axes, [x + height / 2] * 2, [start, end], solid_capstyle="butt")
+def completed(axes: Axes, image: np.ndarray, x: float, y: float, height: float) -> None:
+    """Draw a `picture`: a left half or, with ticks at the seam, a whole image."""
+    picture(axes, image, x, y, height)
+    whole = image.shape[0] == image.shape[1]
+    for start, end in ((-0.95, -0.2), (height + 0.2, height + 0.95)) if whole else ():
+        line(axes, [x + height / 2] * 2, [y + start, y + end], solid_capstyle="butt")
 
 
 def name_points(axes: Axes, points: Sequence[tuple[str, tuple[float, float], str]]) -> None:

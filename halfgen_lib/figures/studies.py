@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -36,31 +37,29 @@ def symmetry(mirror: np.ndarray, error: np.ndarray, labels: np.ndarray) -> Figur
     ``mirror`` is the error of the left half mirrored, as a guess, ``error`` a network's; all (N,).
     """
     figure, (axes, rows) = pen.canvas(80, ncols=2, width_ratios=(7, 3))
-    limits = {"xlim": np.quantile(mirror, (0.005, 1)), "ylim": np.quantile(error, (0.0005, 1))}
-    limits = {name: (low / 1.2, high * 1.2) for name, (low, high) in limits.items()}
+    xlim = np.quantile(mirror, (0.005, 1)) * (1 / 1.2, 1.2)
+    ylim = np.quantile(error, (0.0005, 1)) * (1 / 1.2, 1.2)
     ink = LinearSegmentedColormap.from_list("ink", [(0, 0, 0, 0.06), (0, 0, 0, 0.42)])
-    scales = {"xscale": "log", "yscale": "log", "extent": np.log10(sum(limits.values(), ()))}
+    scales = {"xscale": "log", "yscale": "log", "extent": np.log10([*xlim, *ylim])}
     look = {"mincnt": 1, "linewidths": 0, "cmap": ink, "norm": PowerNorm(0.6), "gridsize": (58, 26)}
     axes.hexbin(mirror, error, **scales, **look)
-    axes.set(xlabel="error of the left half, mirrored, as a guess (more asymmetric →)", **limits)
+    axes.set(xlabel="error of the left half, mirrored, as a guess (more asymmetric →)")
+    axes.set(xlim=xlim, ylim=ylim)
     axes.set_title("the network’s error", **pen.NAME)
-    pen.ticks(axes.xaxis, pen.round_numbers(*limits["xlim"], 6))
-    pen.ticks(axes.yaxis, pen.round_numbers(*limits["ylim"], 6))
-    own = [np.flatnonzero(labels == c) for c in range(len(CLASS_NAMES))]
-    means = np.array([[mirror[i].mean(), error[i].mean()] for i in own])
+    for axis, limits in ((axes.xaxis, xlim), (axes.yaxis, ylim)):
+        pen.ticks(axis, pen.round_numbers(*limits, 6))
+    both = np.stack([mirror, error])
+    own = [both[:, labels == c] for c in range(len(CLASS_NAMES))]
+    means = np.array([each.mean(1) for each in own])
     names, found = [], []
     for together, classes, color, shape in KINDS:
         white = {"markeredgecolor": "white", "markeredgewidth": 0.6}
         pen.mark(axes, *means[classes].T, shape, color, 5.5, **white)
         each = [(CLASS_NAMES[c], means[c], color) for c in classes]
         names += [(together, means[classes].mean(0), color)] if together else each
-        values = [spearmanr(mirror[own[c]], error[own[c]])[0] for c in classes]
-        found += [(v, CLASS_NAMES[c], color, shape) for v, c in zip(values, classes, strict=True)]
+        found += [(spearmanr(*own[c])[0], CLASS_NAMES[c], color, shape) for c in classes]
     pen.name_points(axes, names)
-    found = [
-        *sorted(found, reverse=True),
-        (spearmanr(mirror, error)[0], "all images", pen.INK, "o"),
-    ]
+    found = [*sorted(found, reverse=True), (spearmanr(*both)[0], "all images", pen.INK, "o")]
     for row, (value, _, color, shape) in enumerate(found):
         pen.line(rows, [0, value], [row, row], color, 0.8, alpha=0.6)
         pen.mark(rows, value, row, shape, color, 4.5)
@@ -132,12 +131,12 @@ def error_curves(curves: Mapping[str, Mapping[str, Sequence[Point]]]) -> Figure:
     ``curves``: quantity -> network, of those in ``LOOKS`` -> its points. A decade is as wide in
     each panel, so that slopes compare; at each end stands what the last doubling gave.
     """
-    xs = {q: [p.x for own in found.values() for p in own] for q, found in curves.items()}
+    points = {quantity: [*chain(*found.values())] for quantity, found in curves.items()}
+    xs = {quantity: [point.x for point in own] for quantity, own in points.items()}
     ends = {name: (min(own) / 1.3, max(own) * 3.2) for name, own in xs.items()}  # room at the end
     decades = [math.log10(end / start) for start, end in ends.values()]
-    points = [point for found in curves.values() for own in found.values() for point in own]
-    errors = [point.summary.mean("test_mse") for point in points]
-    limits = 0.95 * min(errors), 2.05 * min(errors)
+    lowest = min(point.summary.mean("test_mse") for point in chain(*points.values()))
+    limits = 0.95 * lowest, 2.05 * lowest
     shape = {"sharey": True, "squeeze": False, "width_ratios": decades}
     figure, (row,) = pen.canvas(72, ncols=len(curves), **shape)
     for axes, (quantity, networks), decade in zip(row, curves.items(), decades, strict=True):

@@ -79,21 +79,20 @@ def part(strips: Tensor, n: int) -> Tensor:
 def convolve(layer: PaddedConv2d | PaddedConvTranspose2d, strips: Tensor, n: int) -> Tensor:
     """Return the strips of what a layer makes of images, from strips of n images each."""
     work = _conv2d if isinstance(layer, PaddedConv2d) else _conv_transpose2d
-    return work(layer, strips.permute(0, 2, 3, 1), n).permute(0, 3, 1, 2)
+    return work(layer, strips.permute(0, 2, 3, 1), n)
 
 
 def _conv2d(layer: PaddedConv2d, rows: Tensor, n: int) -> Tensor:
-    """Map rows of strips (G, H, n * W, C) to (G, H', n * W', outputs)."""
+    """Map rows of strips (G, H, n * W, C) to strips (G, outputs, H', n * W')."""
     (top, left), (below, right), stride = layer.padding, layer.extra, layer.stride[0]
     right -= (2 * left + layer.size[1] + right) % stride  # columns that no kernel reaches
     rows = _pad(rows, n, left, left + right, below)
     columns = rows.unflatten(2, (-1, stride)).flatten(3).permute(0, 3, 1, 2)
-    maps = F.conv2d(columns, _matrix(layer), layer.bias, (stride, 1), (top, 0))
-    return maps.permute(0, 2, 3, 1)
+    return F.conv2d(columns, _matrix(layer), layer.bias, (stride, 1), (top, 0))
 
 
 def _conv_transpose2d(layer: PaddedConvTranspose2d, rows: Tensor, n: int) -> Tensor:
-    """Map rows of strips (G, H', n * W', C) to (G, H, n * W, outputs)."""
+    """Map rows of strips (G, H', n * W', C) to strips (G, outputs, H, n * W)."""
     (top, left), (below, _), (height, width) = layer.padding, layer.extra, layer.size
     (kernel, stride), beside = layer.kernel_size, rows.shape[2] // n
     missing = max(-(-(left + width) // stride) - beside, 0)  # columns that no kernel reaches
@@ -106,7 +105,8 @@ def _conv_transpose2d(layer: PaddedConvTranspose2d, rows: Tensor, n: int) -> Ten
         (2 * top + height + below - kernel - (rows.shape[1] - 1) * stride, 0),
     )
     rows = columns.permute(0, 2, 3, 1).unflatten(3, (stride, -1)).flatten(2, 3)
-    return _pad(rows, n, -left, left + width - (beside + missing) * stride, -below)
+    cut = _pad(rows, n, -left, left + width - (beside + missing) * stride, -below)
+    return cut.permute(0, 3, 1, 2)
 
 
 def _pad(rows: Tensor, n: int, left: int, right: int, below: int) -> Tensor:
