@@ -30,34 +30,26 @@ class TrainingError(RuntimeError):
     """Training cannot go on."""
 
 
-def mse_and_ssim(completed: Tensor, right: Tensor) -> Tensor:
-    """Return MSE + (1 - SSIM) of right halves (N, 1, 28, 14), SSIM as in Wang et al. 2004."""
-    return F.mse_loss(completed, right) + 1 - structural_similarity(completed, right)
-
-
 # whatever training minimises, the validation loss is the mean squared error
 LOSSES: dict[str, Loss] = {
     "mse": F.mse_loss,
     "l1": F.l1_loss,
     "huber": partial(F.huber_loss, delta=0.1),  # quadratic up to a tenth of the grey range
     "bce": F.binary_cross_entropy,
-    "mse_ssim": mse_and_ssim,
+    "mse_ssim": lambda *both: F.mse_loss(*both) + 1 - structural_similarity(*both),
 }
 
 
 def build_optimizer(config: RunConfig, weights: Iterable[Tensor]) -> torch.optim.Optimizer:
     """Return the rule of the gradient step; ``momentum`` is SGD's, or Adam's first beta."""
-    common = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
-    betas = (config.momentum, 0.999)
-    match config.optimizer:  # fused: one pass over the weights
-        case "adam":
-            return torch.optim.Adam(weights, **common, betas=betas, fused=True)
-        case "adamw":
-            return torch.optim.AdamW(weights, **common, betas=betas, fused=True)
-        case "rmsprop":
-            return torch.optim.RMSprop(weights, **common)
-        case _:
-            return torch.optim.SGD(weights, **common, momentum=config.momentum, fused=True)
+    own = {"betas": (config.momentum, 0.999), "fused": True}  # fused: one pass over the weights
+    rule, options = {
+        "adam": (torch.optim.Adam, own),
+        "adamw": (torch.optim.AdamW, own),
+        "rmsprop": (torch.optim.RMSprop, {}),
+        "sgd": (torch.optim.SGD, {"momentum": config.momentum, "fused": True}),
+    }[config.optimizer]
+    return rule(weights, lr=config.learning_rate, weight_decay=config.weight_decay, **options)
 
 
 def train_epoch(
@@ -155,7 +147,7 @@ class Trainer:
         step = (self.loss_function, self.optimizer, self._after_step)
         train_loss = train_epoch(self.model, pairs, *step)
         val_loss = validation_mse(self.evaluated, self.validation, config.given)
-        if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
+        if not math.isfinite(train_loss + val_loss):
             raise TrainingError(
                 f"the loss is not finite in epoch {epoch} (training {train_loss}, validation"
                 f" {val_loss}); most likely the learning rate, {lr:g}, is too high: try a tenth"
@@ -183,8 +175,9 @@ class Trainer:
             "order": self.order.get_state(),
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
+            "kept": self.kept,
+            "history": self.history,
             **{name: part.state_dict() for name, part in self._parts.items()},
-            **{"kept": self.kept, "history": self.history},
         }
 
     def load_state(self, state: dict[str, Any]) -> None:

@@ -63,6 +63,7 @@ class Explorer(widgets.VBox):
 
     def __init__(self, test: Images, runs: Mapping[str, Run], given: Side = "left"):
         self.test, self.runs = test, runs
+        self.names = {name: called(name, run) for name, run in runs.items()}  # to readers
         self.model = cache(lambda name: runs[name].model())
         self.hands, self.message = TryIt(), widgets.HTML()
         self._notes, self._seed = list[str](), 0  # what was done to a picture; of the draws
@@ -84,8 +85,8 @@ class Explorer(widgets.VBox):
         number = _control(widgets.BoundedIntText, "test image", max=len(self.test) - 1)
         file = _control(widgets.FileUpload, "a picture of yours", accept="image/*")
         orders = [_control(widgets.Button, name) for name in ORDERS]
-        names = [(called(name, run), name) for name, run in self.runs.items()]
-        self._network = _control(widgets.Dropdown, "network", options=names)
+        names = zip(self.names.values(), self.names, strict=True)
+        self._network = _control(widgets.Dropdown, "network", options=list(names))
         self._compared = _control(widgets.Checkbox, "compare all networks", indent=False)
         self._compared.layout.display = "" if len(self.runs) > 1 else "none"
         self._draws = _control(widgets.BoundedIntText, "draws", value=4, min=1, max=8)
@@ -173,7 +174,7 @@ class Explorer(widgets.VBox):
         for name in models:
             model = self.model(name)
             words = f"mean of {model.mean_of} draws" if hasattr(model, "sample") else ""
-            made.append(_panel(self._called(name), words, fill(image, given, model), row))
+            made.append(_panel(self.names[name], words, fill(image, given, model), row))
         if draws:
             images, generator = image.expand(draws, -1, -1, -1), torch.Generator().manual_seed(seed)
             drawn = fill(images, given, model, generator)
@@ -182,12 +183,9 @@ class Explorer(widgets.VBox):
 
     def expect_less(self, models: Sequence[str], given: Side) -> list[str]:
         """Return a sentence for each network that was trained on other halves than the given."""
-        sides = {self._called(name): self.runs[name].config.given for name in models}
+        sides = {self.names[name]: self.runs[name].config.given for name in models}
         words = "was trained on {} halves alone: expect less."
         return [f"{n} {words.format(side)}" for n, side in sides.items() if side != given]
-
-    def _called(self, model: str) -> str:
-        return called(model, self.runs[model])
 
     def _draw_again(self, _: object) -> None:
         self._seed += 1
@@ -223,11 +221,10 @@ class Explorer(widgets.VBox):
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
         """Return the widget and, for where none can be shown, a picture or what is wrong."""
-        still = self.message.value
-        if not still:
+        if not (still := self.message.value):
             name, given = self._network.value, self._given.value
             png = b64encode(complete(self._image(), given, self.model(name))._repr_png_()).decode()
-            alt = escape(f"A test image, and what {self._called(name)} makes of its {given} half")
+            alt = escape(f"A test image, and what {self.names[name]} makes of its {given} half")
             still = f'<img alt="{alt}" src="data:image/png;base64,{png}">'
         return {**super()._repr_mimebundle_(**options), "text/html": still}
 

@@ -29,9 +29,12 @@ def in_pose(grey: np.ndarray, notes: list[str]) -> np.ndarray:
     It is shrunk, freed of its ground, inverted, trimmed, scaled. PictureError where nothing is to
     be seen; a note that begins with "uncertain" says where the ground may have been mistaken.
     """
-    grey = _shrunk(grey, notes)
-    ground, noise = _ground(grey)
-    things = _whole(_things(grey - ground, noise, notes), notes)
+    factor, whole = -(-max(grey.shape) // FINE), size(grey)
+    grey = np.asarray(Image.fromarray(grey).reduce(factor), dtype=np.float64)  # means of squares
+    if factor > 1:
+        notes.append(f"shrunk it from {whole} to {size(grey)}")
+    ground, tolerance = _ground(grey)
+    things = _whole(_things(grey - ground, tolerance, notes), notes)
     level = ground.max()
     if np.ptp(ground) > CLOSE / 2:
         notes.append(f"evened out the light: the ground is {ground.min():.2f} to {level:.2f}")
@@ -57,16 +60,8 @@ def size(grey: np.ndarray) -> str:
     return f"{grey.shape[1]} × {grey.shape[0]}"
 
 
-def _shrunk(grey: np.ndarray, notes: list[str]) -> np.ndarray:
-    factor = -(-max(grey.shape) // FINE)
-    small = np.asarray(Image.fromarray(grey).reduce(factor), dtype=np.float64)  # means of squares
-    if factor > 1:
-        notes.append(f"shrunk it from {size(grey)} to {size(small)}")
-    return small
-
-
 def _ground(grey: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the ground's grey (H, W) and its noise, a standard deviation.
+    """Return the ground's grey (H, W), and how far what belongs to it lies from it, by its noise.
 
     As light falls off smoothly, it is a quadratic function of the place. First it is fitted to the
     border near the corners, by absolute differences: a thing that is there hardly moves it. Then it
@@ -81,17 +76,14 @@ def _ground(grey: np.ndarray) -> tuple[np.ndarray, float]:
     for _ in range(20):
         surface = _fitted(terms[near], grey[near], 1 / np.abs(off).clip(1e-3))
         off = grey[near] - terms[near] @ surface
-    noise = float(1.48 * np.median(np.abs(off)))
+    noise = 1.48 * np.median(np.abs(off))  # as a standard deviation
+    tolerance = float(np.clip(4 * noise, CLOSE, 4 * CLOSE))
     for _ in range(8):
-        close = np.abs(grey - terms @ surface) <= _tolerance(noise)
+        close = np.abs(grey - terms @ surface) <= tolerance
         if not close.any():
             break
         surface = _fitted(terms[close], grey[close], np.ones(close.sum()))
-    return (terms @ surface).clip(0, 1), noise
-
-
-def _tolerance(noise: float) -> float:
-    return min(max(CLOSE, 4 * noise), 4 * CLOSE)
+    return (terms @ surface).clip(0, 1), tolerance
 
 
 def _fitted(terms: np.ndarray, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -101,11 +93,11 @@ def _fitted(terms: np.ndarray, values: np.ndarray, weights: np.ndarray) -> np.nd
     return np.linalg.solve(weighted.T @ terms + damping, weighted.T @ values)
 
 
-def _things(rises: np.ndarray, noise: float, notes: list[str]) -> np.ndarray:
+def _things(rises: np.ndarray, tolerance: float, notes: list[str]) -> np.ndarray:
     """Return where something stands out from the ground and is no speck, (H, W)."""
-    if noise > CLOSE / 4:
+    if tolerance > CLOSE:  # there is noise
         rises = ndimage.median_filter(rises, 3)
-    labels, count = ndimage.label(np.abs(rises) > _tolerance(noise), np.ones((3, 3)))
+    labels, count = ndimage.label(np.abs(rises) > tolerance, np.ones((3, 3)))
     if not count:
         raise PictureError("nothing is to be seen: all of the picture is as bright as its corners")
     areas = np.bincount(labels.ravel())
