@@ -1,6 +1,5 @@
 """Import torchvision where its wheel was built for another torch than the one installed."""
 
-import functools
 import importlib
 from types import ModuleType
 
@@ -18,15 +17,9 @@ def import_torchvision(module: str = "torchvision") -> ModuleType:
     except RuntimeError as error:
         if "operator torchvision::nms does not exist" not in str(error):
             raise
-    _declare_operators()
-    return importlib.import_module(module)
-
-
-@functools.cache  # which keeps it alive: a collected library undoes its definitions
-def _declare_operators() -> object:
     import torch
 
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    schema = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
     for operator in ("nms", "qnms"):
-        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    return library
+        torch.library.define(f"torchvision::{operator}", schema)
+    return importlib.import_module(module)

@@ -25,9 +25,9 @@ DRAWS, MEANS = ("D", pen.ORANGE, True), ("D", pen.ORANGE, False)
 def pixel_histogram(counts: np.ndarray) -> Figure:
     """Show how often each grey value occurs: counts (256,) of the values 0 to 255."""
     figure, axes = pen.canvas(50)
-    axes.bar(np.arange(256) / 255, counts / counts.sum(), width=1 / 255, color=pen.BLUE)
     axes.set(xlabel="pixel value", title="share of pixels", yscale="log", xlim=(-0.01, 1.01))
-    pen.ticks(axes.yaxis, [10.0**n for n in (-4, -3, -2, -1, 0)])
+    pen.ticks(axes.yaxis, [10.0**n for n in (-4, -3, -2, -1, 0)])  # of which the bars show some
+    axes.bar(np.arange(256) / 255, counts / counts.sum(), width=1 / 255, color=pen.BLUE)
     return figure
 
 
@@ -41,8 +41,7 @@ def dots(
     figure, axes = pen.canvas(height, ncols=len(panels), sharey=True, squeeze=False)
     rows = np.arange(len(names))
     for ax, (label, values) in zip(axes[0], panels.items(), strict=True):
-        ends = ("mean", "low", "high")
-        mean, low, high = (np.array([value[end] for value in values]) for end in ends)
+        mean, low, high = np.array([[v["mean"], v["low"], v["high"]] for v in values]).T
         bars = {"xerr": [mean - low, high - mean], "elinewidth": 1.2}
         ax.errorbar(mean, rows, fmt="o", color=pen.BLUE, markersize=4, **bars)
         if label in reference:

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullLocator
+from matplotlib.ticker import LogLocator
 from matplotlib.transforms import Bbox
 
 from ..paper.display import use_paper_style
@@ -82,10 +82,8 @@ def mark(axes: Axes, x, y, shape: str, color: str, size: float = 5, fill=True, *
 
 def ticks(axis: Any, values: Sequence[float], names: str | Names = "{:g}") -> None:
     """Put ticks at these values alone, in plain text: their names, or a format of them."""
-    told = list(map(names.format, values)) if isinstance(names, str) else names
-    axis.set_major_locator(FixedLocator(values))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FixedFormatter(told))
+    axis.set_ticks(values, map(names.format, values) if isinstance(names, str) else names)
+    axis.set_ticks([], minor=True)
 
 
 def round_numbers(low: float, high: float, most: int = 5) -> list[float]:

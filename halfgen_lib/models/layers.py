@@ -27,7 +27,6 @@ class LayerRow(NamedTuple):
     parameters: int
 
 
-@torch.no_grad()
 def layer_table(model: Completer) -> list[LayerRow]:
     """Return the leaf layers in the order in which one left half passes them."""
     rows: list[LayerRow] = []
@@ -42,11 +41,11 @@ def layer_table(model: Completer) -> list[LayerRow]:
         count = sum(p.numel() for p in layer.parameters())
         rows.append(LayerRow(kind, details, tuple(output.shape[1:]), count))
 
-    with ExitStack() as hooks, model.evaluating() as weight:
+    with ExitStack() as hooks:
         for layer in model.modules():
             if not any(layer.children()):
                 hooks.enter_context(layer.register_forward_hook(look))
-        model(torch.zeros(1, *HALF_SHAPE, device=weight.device))
+        model.predict(torch.zeros(1, *HALF_SHAPE))
     return rows
 
 
