@@ -21,10 +21,14 @@ from .models import MODELS
 from .settings import complaints
 from .variants import STUDIES
 
+PARSER = argparse.ArgumentParser(
+    prog="halfgen",
+    description="Given the left half of a Fashion-MNIST image, generate the right half.",
+)
+PARSER.add_argument("--version", action="version", version=f"%(prog)s {version('halfgen')}")
+shtab.add_argument_to(PARSER, help="print what completes commands: eval it in your shell")
+COMMANDS = PARSER.add_subparsers(dest="command", required=True, metavar="COMMAND")
 Option = tuple[tuple[str, ...], dict[str, Any]]  # names and settings, for argparse
-
-# name -> what a command does, its options, and its parser's settings
-COMMANDS: dict[str, tuple[Callable[..., None], tuple[Option, ...], dict[str, Any]]] = {}
 
 
 def option(*names: str, **settings: Any) -> Option:
@@ -34,9 +38,14 @@ def option(*names: str, **settings: Any) -> Option:
 
 def command(*options: Option, **settings: Any) -> Callable[[Callable], Callable]:
     """Make a function a command of its name: its docstring is the help, its arguments options."""
+    settings |= {"formatter_class": argparse.ArgumentDefaultsHelpFormatter}
 
     def register(function: Callable) -> Callable:
-        COMMANDS[function.__name__.strip("_").replace("_", "-")] = function, options, settings
+        name, about = function.__name__.strip("_"), function.__doc__.partition("\n")[0]
+        own = COMMANDS.add_parser(name.replace("_", "-"), help=about, **settings)
+        own.set_defaults(run=function)
+        for names, how in options:
+            own.add_argument(*names, **how)
         return function
 
     return register
@@ -44,16 +53,15 @@ def command(*options: Option, **settings: Any) -> Callable[[Callable], Callable]
 
 def main(argv: list[str] | None = None) -> int:
     """Run a subcommand; return the exit code: 0, or 1 with one message on stderr."""
-    parser = _parser()
-    arguments, rest = parser.parse_known_args(argv)
+    arguments, rest = PARSER.parse_known_args(argv)
     given = vars(arguments)
-    name, _ = given.pop("command"), given.pop("print_completion", None)
+    name, run, _ = (given.pop(each, None) for each in ("command", "run", "print_completion"))
     if name in ("report", "bench"):
         given["rest"] = rest
     elif rest:
-        parser.error(f"unknown arguments: {' '.join(rest)}")
+        PARSER.error(f"unknown arguments: {' '.join(rest)}")
     try:
-        COMMANDS[name][0](**given)
+        run(**given)
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         message = "\n".join(complaints(error)) if isinstance(error, ValidationError) else error
         print(f"halfgen {name}: {message}", file=sys.stderr)
@@ -61,20 +69,6 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    about = "Given the left half of a Fashion-MNIST image, generate the right half."
-    parser = argparse.ArgumentParser(prog="halfgen", description=about)
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version('halfgen')}")
-    shtab.add_argument_to(parser, help="print what completes commands: eval it in your shell")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (run, options, settings) in COMMANDS.items():
-        settings |= {"formatter_class": argparse.ArgumentDefaultsHelpFormatter}
-        own = commands.add_parser(name, help=run.__doc__.partition("\n")[0], **settings)
-        for names, how in options:
-            own.add_argument(*names, **how)
-    return parser
 
 
 def _setting(name: str) -> Option:

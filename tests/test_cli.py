@@ -23,7 +23,7 @@ def said(capsys, *command):
 
 
 def subparsers():
-    actions = cli._parser()._actions
+    actions = cli.PARSER._actions
     return next(a for a in actions if isinstance(a, argparse._SubParsersAction)).choices
 
 
