@@ -65,16 +65,12 @@ class Completion:
             raise ValueError(f"{path} must end as a picture does: .png or .jpg, for example")
         if path.exists() and not overwrite:
             raise FileExistsError(f"{path} is there already; give another name or remove it first")
-        write_atomic(path, self._encoded(kind, scale))
-
-    def _encoded(self, kind: str, scale: int = 8) -> bytes:
-        content = io.BytesIO()
-        self.sheet(scale).save(content, format=kind)
-        return content.getvalue()
+        self.sheet(scale).save(content := io.BytesIO(), format=kind)
+        write_atomic(path, content.getvalue())
 
     def _repr_png_(self) -> bytes:
         """Show :meth:`sheet` where a notebook's cell ends with a completion."""
-        return self._encoded("PNG")
+        return self.sheet()._repr_png_()
 
 
 def complete(

@@ -105,26 +105,26 @@ class Explorer(widgets.VBox):
 
     # ---- test images to pick from
 
-    def strip(self, order: str, label: int, model: str, given: Side) -> Tensor:
-        """Return the positions of up to 20 test images, in one of ``ORDERS``.
+    def positions(self, order: str) -> Tensor:
+        """Return the positions of up to 20 test images of the chosen class, in one of ``ORDERS``.
 
-        They are of the class ``label``, or of all for -1: in order, two of each. Best, median and
-        worst go by the model's error.
+        Of all classes, in order, two of each. The chosen network's errors tell best and worst.
         """
-        labels, count = self.test.labels, len(self.test)
+        labels, label = self.test.labels, self._class.value
         if label < 0 and order == "in order":
             return torch.from_numpy(first_of_each_class(labels.numpy(), 2).flatten())
-        own = torch.arange(count) if label < 0 else (labels == label).nonzero()[:, 0]
+        own = ((labels == label) | (label < 0)).nonzero()[:, 0]
         if order == "at random":
             return own[torch.randperm(len(own))[:STRIP]]
         if order != "in order":
-            own = own[torch.from_numpy(self._errors_of(own, model, given)).argsort()]
+            own = own[torch.from_numpy(self._errors_of(own)).argsort()]
         if order == "median":
             own = own[(torch.arange(len(own)) - len(own) // 2).abs().argsort(stable=True)]
         return (own.flip(0) if order == "worst" else own)[:STRIP]
 
-    def _errors_of(self, own: Tensor, model: str, given: Side) -> np.ndarray:
-        """Return a network's errors of the test images ``own``, as the run has them or computed."""
+    def _errors_of(self, own: Tensor) -> np.ndarray:
+        """Return the errors of the test images ``own``, as the run has them or computed."""
+        model, given = self._network.value, self._given.value
         run = self.runs[model]
         with suppress(RunError):  # a published map comes without them
             if run.config.given == given and len(scores := run.scores["mse"]) == len(self.test):
@@ -133,8 +133,7 @@ class Explorer(widgets.VBox):
 
     def _choose(self, order: str) -> None:
         try:
-            chosen = self._class.value, self._network.value, self._given.value
-            self._pick(self.strip(order, *chosen))
+            self._pick(self.positions(order))
         except RunError as error:
             self._answer(problem=error)
 

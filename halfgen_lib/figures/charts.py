@@ -135,15 +135,15 @@ def perception_distortion(methods: Methods, real: Analysis) -> Figure:
     most = 1.15 * max((row["mse"]["mean"] for row in drawn.values()), default=np.inf)
     near = {name: row for name, row in methods.items() if row["mse"]["mean"] <= most}
     both = [own for row in near.values() for own in (row, row.get("mean", row))]
-    ends = {
-        axis: (0.92 * min(own[key]["low"] for own in both), 1.1 * max(o[key]["high"] for o in both))
-        for axis, key in (("x", "mse"), ("y", "frechet"))
-    }
+    xlim, ylim = (
+        (0.92 * min(own[key]["low"] for own in both), 1.1 * max(own[key]["high"] for own in both))
+        for key in ("mse", "frechet")
+    )
     figure, page = pen.sheet(95)
-    limits = {"xlim": ends["x"], "ylim": ends["y"], "xscale": "log", "yscale": "log"}
-    axes = pen.panel(figure, 8, 16, pen.WIDTH - 9, 66, **limits)
-    pen.ticks(axes.xaxis, pen.round_numbers(*ends["x"]), "{:g}")
-    pen.ticks(axes.yaxis, pen.round_numbers(*ends["y"], 4), "{:g}")
+    axes = pen.panel(figure, 8, 16, pen.WIDTH - 9, 66, xscale="log", yscale="log")
+    axes.set(xlim=xlim, ylim=ylim)
+    pen.ticks(axes.xaxis, pen.round_numbers(*xlim))
+    pen.ticks(axes.yaxis, pen.round_numbers(*ylim, 4))
     axes.set_xlabel("mean squared error", labelpad=3)
     axes.set_title("Fréchet distance from true images", **pen.NAME)
     names = []

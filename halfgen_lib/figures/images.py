@@ -22,6 +22,7 @@ from .tables import Analysis
 
 Strips = Mapping[str, ndarray]  # title -> grey picture (H, W)
 Pages = dict[str, dict[str, ndarray]]  # title -> name of a strip -> grey picture (H, W)
+MEANS = "default", "unet"  # methods that stand beside draws
 SHOWN = ("Pullover", "Coat", "Bag", "Ankle boot", "Dress")  # where a page has room for some only
 
 
@@ -118,16 +119,14 @@ def teaser(
     return figure
 
 
-def sample_sheet(
-    analysis: Analysis, means: Names = ("default", "unet"), names: Names = SHOWN[:4]
-) -> Figure:
+def sample_sheet(analysis: Analysis, names: Names = SHOWN[:4]) -> Figure:
     """Show the first test image of each class in ``names``, and four draws of each network.
 
-    Of the analysis ``generative``; beside the draws stand the left half, the truth and the
-    predictions of the methods ``means``. Ticks mark the seam.
+    Of the analysis ``generative``; beside the draws stand the left half, the truth and what
+    ``MEANS`` predict. Ticks mark the seam.
     """
     side, gap, high, aside, head = 11.6, 1.4, 16.0, 11.1, 9.2  # mm
-    single, drawn = _examples(analysis, means)
+    single, drawn = _examples(analysis)
     block, down = 5 * side + 3 * gap + aside, max(len(single), len(drawn)) * high + head
     figure, axes = pen.sheet(down * math.ceil(len(names) / 2) - 3)
     for number, name in enumerate(names):
@@ -143,9 +142,9 @@ def sample_sheet(
     return figure
 
 
-def sample_pages(analysis: Analysis, means: Names = ("default", "unet")) -> Pages:
+def sample_pages(analysis: Analysis) -> Pages:
     """Return a page a class of what :func:`sample_sheet` shows of some: all draws that are kept."""
-    single, drawn = _examples(analysis, means)
+    single, drawn = _examples(analysis)
     single.pop("left half")
     several = max(map(len, drawn.values()), default=len(single))
     blank = [single["truth"][0] * np.nan] * (several - len(single))  # so that rows are as wide
@@ -156,7 +155,7 @@ def sample_pages(analysis: Analysis, means: Names = ("default", "unet")) -> Page
     }
 
 
-def _examples(analysis: Analysis, means: Names) -> tuple[dict, dict]:
+def _examples(analysis: Analysis) -> tuple[dict, dict]:
     """Return by title what there is one of, the left halves first, and what is drawn."""
     shown, rows = analysis["examples"], analysis["methods"]
     left = decode(shown["left"])
@@ -165,7 +164,7 @@ def _examples(analysis: Analysis, means: Names) -> tuple[dict, dict]:
         return [np.dstack([left, right]) for right in rights]
 
     single = {"left half": [left], "truth": wholes([decode(shown["right"])])}
-    single |= {rows[n]["title"]: wholes([decode(shown["point"][n])]) for n in means if n in rows}
+    single |= {rows[n]["title"]: wholes([decode(shown["point"][n])]) for n in MEANS if n in rows}
     networks = [name for name in analysis["runs"] if name in shown["draws"]]
     drawn = {rows[name]["title"]: wholes(decode_all(shown["draws"][name])) for name in networks}
     return single, drawn

@@ -101,17 +101,19 @@ def test_the_strip_has_best_median_and_worst(explorer, networks, sample):
     left, right = sample.test.halves()
     mse = mse_per_image(networks["cae"].predict(left), right).numpy()
     ranked = np.argsort(mse)
-    strip = {o: explorer.strip(o, -1, "cae", "left").numpy() for o in ORDERS}
+    strip = {o: explorer.positions(o).numpy() for o in ORDERS}
     assert strip["best"].tolist() == ranked[:20].tolist()
     assert strip["worst"].tolist() == ranked[::-1][:20].tolist()
     assert strip["median"][0] == ranked[50] and len(strip["median"]) == 20
     assert sample.test.labels[strip["in order"]].tolist() == [k for k in range(10) for _ in "ab"]
     assert len(set(strip["at random"].tolist())) == 20
-    boots = explorer.strip("worst", BOOT, "cae", "left")
+    controls_of(explorer)["class"].value = BOOT
+    boots = explorer.positions("worst")
     assert (sample.test.labels[boots] == BOOT).all()
     assert mse[boots].tolist() == sorted(mse[boots].tolist(), reverse=True)
     explorer.runs["cae"].scores = {"mse": -mse}  # a run's own, where they are of these images
-    assert explorer.strip("best", -1, "cae", "left").tolist() == ranked[::-1][:20].tolist()
+    controls_of(explorer)["class"].value = -1
+    assert explorer.positions("best").tolist() == ranked[::-1][:20].tolist()
 
 
 def test_models_are_the_published_ones_and_the_last_run(tiny_config, sample, tmp_path, monkeypatch):
@@ -178,7 +180,7 @@ def test_where_no_widget_can_be_shown_a_described_picture_is(explorer, name):
         '<img alt="([^"]*)" src="data:image/png;base64,(.*)">', bundle["text/html"]
     ).groups()
     assert NAMES.get(VARIANT.get(name, name)) in alt
-    image = to_unit(explorer.test.images[explorer.strip("in order", -1, name, "left")[:1]])
+    image = to_unit(explorer.test.images[explorer.positions("in order")[:1]])
     with Image.open(io.BytesIO(base64.b64decode(content))) as shown:
         expected = complete(image, "left", explorer.model(name)).sheet()
         assert np.array_equal(np.asarray(shown), np.asarray(expected))
