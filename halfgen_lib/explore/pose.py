@@ -63,34 +63,25 @@ def size(grey: np.ndarray) -> str:
 def _ground(grey: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the ground's grey (H, W), and how far what belongs to it lies from it, by its noise.
 
-    As light falls off smoothly, it is a quadratic function of the place. First it is fitted to the
-    border near the corners, by absolute differences: a thing that is there hardly moves it. Then it
-    is fitted to all that is close to it.
+    As light falls off smoothly, it is a quadratic function of the place, fitted again and again to
+    all that is close to it: at first to the grey of the border near the corners.
     """
     y, x = np.meshgrid(*(np.linspace(-1, 1, edge) for edge in grey.shape), indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
     edge = max(1, min(grey.shape) // IMAGE_SIZE)
     near = np.minimum(np.abs(x), np.abs(y)) > 0.7
     near[edge:-edge, edge:-edge] = False
-    off = grey[near] - np.median(grey[near])
-    for _ in range(20):
-        surface = _fitted(terms[near], grey[near], 1 / np.abs(off).clip(1e-3))
-        off = grey[near] - terms[near] @ surface
-    noise = 1.48 * np.median(np.abs(off))  # as a standard deviation
-    tolerance = float(np.clip(4 * noise, CLOSE, 4 * CLOSE))
-    for _ in range(8):
-        close = np.abs(grey - terms @ surface) <= tolerance
+    ground = np.full(grey.shape, np.median(grey[near]))
+    for _ in range(16):
+        noise = 1.48 * np.median(np.abs(grey - ground)[near])  # as a standard deviation
+        tolerance = np.clip(4 * noise, CLOSE, 4 * CLOSE)
+        close = np.abs(grey - ground) <= tolerance
         if not close.any():
             break
-        surface = _fitted(terms[close], grey[close], np.ones(close.sum()))
-    return (terms @ surface).clip(0, 1), tolerance
-
-
-def _fitted(terms: np.ndarray, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the terms' factors, (N, 6) to (6,), by least squares, all but the first damped."""
-    weighted = terms * weights[:, None]
-    damping = np.diag([0, *[RIDGE * weights.sum()] * 5])
-    return np.linalg.solve(weighted.T @ terms + damping, weighted.T @ values)
+        own = terms[close]  # all but the first of its factors are damped
+        damping = np.diag([0, *[RIDGE * len(own)] * 5])
+        ground = terms @ np.linalg.solve(own.T @ own + damping, own.T @ grey[close])
+    return ground.clip(0, 1), tolerance
 
 
 def _things(rises: np.ndarray, tolerance: float, notes: list[str]) -> np.ndarray:
