@@ -206,9 +206,8 @@ def architecture(model: Completer, left: ndarray | None = None) -> Figure:
     middle, pixel, x, spans = 25, 0.86, 0.0, []
     for i, (kind, shape) in enumerate(layers):
         if len(shape) == 3:
-            channels, rows, width = *shape[:2], shape[2] * pixel
-            maps = f"{channels} maps" if len(layers) < 14 else f"× {channels}"
-            names = [f"{rows} × {shape[2]}", maps]
+            maps = f"{shape[0]} maps" if len(layers) < 14 else f"× {shape[0]}"
+            width, names = shape[2] * pixel, [f"{shape[1]} × {shape[2]}", maps]
             end = x + _draw_maps(axes, (x, middle), shape, pixel)
         else:
             width, height, names = 1.5, shape[0] ** 0.5 * 0.88 * pixel, [f"{shape[0]}"]

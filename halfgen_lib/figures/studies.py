@@ -139,12 +139,11 @@ def error_curves(curves: Mapping[str, Mapping[str, Sequence[Point]]]) -> Figure:
     limits = 0.95 * lowest, 2.05 * lowest
     shape = {"sharey": True, "squeeze": False, "width_ratios": decades}
     figure, (row,) = pen.canvas(72, ncols=len(curves), **shape)
-    for axes, (quantity, networks), decade in zip(row, curves.items(), decades, strict=True):
+    for axes, (quantity, networks) in zip(row, curves.items(), strict=True):
         axes.set(xscale="log", yscale="log", xlim=ends[quantity], ylim=limits, xlabel=quantity)
-        letters = len(f"{max(xs[quantity]):,.0f}")
-        room = int(pen.WIDTH * 0.9 * decade / sum(decades) / letters / 1.9)
-        low, most = ends[quantity][0], max(xs[quantity])
-        pen.ticks(axes.xaxis, pen.round_numbers(low, most, room), "{:,.0f}")
+        most = max(xs[quantity])
+        numbers = pen.round_numbers(ends[quantity][0], most, 30 // len(f"{most:,.0f}"))
+        pen.ticks(axes.xaxis, numbers, "{:,.0f}")
         axes.grid(axis="y")
         for name, own in networks.items():
             _draw_curve(axes, own, name)
