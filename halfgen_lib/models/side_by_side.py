@@ -16,6 +16,7 @@ from .base import Completer
 from .padding import PaddedConv2d, PaddedConvTranspose2d
 
 STRIPS = 16  # at most: with fewer, longer ones the weights' gradients take longer
+HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks")  # what looks on
 PIXELWISE = (nn.BatchNorm2d, nn.LeakyReLU)  # take strips as they take images
 
 
@@ -38,12 +39,6 @@ def takes_strips(layer: nn.Module) -> bool:
     return layer.kernel_size[1] == layer.stride[1] and layer.kernel_size[0] > 1
 
 
-def hooked(layer: nn.Module) -> bool:
-    """Tell whether something looks on when the layer works."""
-    hooks = ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks")
-    return any(getattr(layer, name) for name in hooks)
-
-
 class SideBySide(nn.Sequential):
     """Layers one after another, whose convolutions work on strips of a batch on a CPU.
 
@@ -53,7 +48,8 @@ class SideBySide(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """Return what the layers make of ``x``, (N, ...)."""
         n, laid = len(x) // gcd(len(x), STRIPS), False
-        if x.device.type != "cpu" or n < 2 or any(map(hooked, self)):
+        hooks = (getattr(layer, name) for layer in self for name in HOOKS)
+        if x.device.type != "cpu" or n < 2 or any(hooks):
             return super().forward(x)
         for layer in self:
             if takes_strips(layer):
