@@ -74,7 +74,7 @@ def loss_curves(
     ``reference``, which the seed's report states. Its own curves are thick in the first panel.
     """
     every = [own for histories in panels.values() for own in histories]
-    third = [own["val_loss"][min(2, len(own["val_loss"]) - 1)] for own in every]  # 1: far above
+    third = [own["val_loss"][:3][-1] for own in every]  # the first one: far above
     low, high = min(min(*h["train_loss"], *h["val_loss"]) for h in every), max(reference, *third)
     limits = low - 0.14 * (high - low), high + 0.05 * (high - low)
     figure, (row,) = pen.canvas(82, ncols=len(panels), sharey=True, squeeze=False)
@@ -86,10 +86,10 @@ def loss_curves(
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 4, 5, 10]))
         axes.set(xlabel="epoch", ylim=limits)
         axes.set_title(title, **pen.TITLE)
-    for words, dashes in {"validation": "-", "training": (0, (2, 1.2))}.items() if seed else ():
-        losses = seed["val_loss" if words == "validation" else "train_loss"]
-        style = {"linestyle": dashes, "label": f"the seed’s {words}"}
-        pen.line(row[0], np.arange(1, len(losses) + 1), losses, width=1.5, **style)
+    kinds = ("val_loss", "validation", "-"), ("train_loss", "training", (0, (2, 1.2)))
+    for key, words, dashes in kinds if seed else ():
+        style = {"width": 1.5, "linestyle": dashes, "label": f"the seed’s {words}"}
+        pen.line(row[0], np.arange(1, len(seed[key]) + 1), seed[key], **style)
     pen.legend(figure, 4)
     return figure
 

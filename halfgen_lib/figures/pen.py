@@ -24,6 +24,7 @@ INK, BLUE, ORANGE, GREEN, PURPLE = "#000000", "#0072B2", "#D55E00", "#009E73", "
 SMALL = {"fontsize": 8}  # points: the least
 QUIET, NAME, TITLE = {"alpha": 0.75}, {"style": "italic"}, {"weight": "semibold"}
 THIN = {"color": INK, "alpha": 0.5, "linewidth": 0.6}  # a line for a value to compare with
+SIDES = [np.array(side) for side in product((-1, 0, 1), repeat=2) if any(side)]
 DASHED = {"color": INK, "alpha": 0.6, "linestyle": "--", "linewidth": 0.9}
 
 Names = Sequence[str]
@@ -149,14 +150,13 @@ def name_points(axes: Axes, points: Sequence[tuple[str, tuple[float, float], str
         text = beside(axes, words, point)
         size = np.array(Text.get_window_extent(text).expanded(1.12, 1.05).size)
         text.remove()
-        centre, places = axes.transData.transform(point), {}
-        for away, side in product((6, 12, 18, 26, 36, 48), np.array(list(np.ndindex(3, 3))) - 1):
-            if side.any():
-                middle = centre + side * (away * pixel + size / 2 * (1, 0.6))
-                places[away, *-side] = Bbox([middle - size / 2, middle + size / 2])
-        (away, *_), best = min(places.items(), key=lambda place: meets(place[1]))
+        centre, places = axes.transData.transform(point), []
+        for away, side in product((6, 12, 18, 26, 36, 48), SIDES):
+            offset = side * (away + size / pixel / 2 * (1, 0.6))
+            middle = centre + offset * pixel
+            places.append((away, offset, Bbox([middle - size / 2, middle + size / 2])))
+        away, offset, best = min(places, key=lambda place: meets(place[-1]))
         taken.append(best)
-        offset = (best.get_points().mean(0) - centre) / pixel
         hair = {"arrowstyle": "-", "linewidth": 0.5, "color": color, "shrinkA": 0, "shrinkB": 3}
-        hair = {"arrowprops": hair} if away > 12 else {}
-        beside(axes, words, point, offset, "center", color=color, **hair)
+        style = {"color": color, "arrowprops": hair if away > 12 else None}
+        beside(axes, words, point, offset, "center", **style)
