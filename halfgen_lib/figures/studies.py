@@ -48,9 +48,8 @@ def symmetry(mirror: np.ndarray, error: np.ndarray, labels: np.ndarray) -> Figur
     axes.set_title("the network’s error", **pen.NAME)
     for axis, limits in ((axes.xaxis, xlim), (axes.yaxis, ylim)):
         pen.ticks(axis, pen.round_numbers(*limits, 6))
-    both = np.stack([mirror, error])
-    own = [both[:, labels == c] for c in range(len(CLASS_NAMES))]
-    means = np.array([each.mean(1) for each in own])
+    own = [(mirror[labels == c], error[labels == c]) for c in range(len(CLASS_NAMES))]
+    means = np.array([[guessed.mean(), made.mean()] for guessed, made in own])
     names, found = [], []
     for together, classes, color, shape in KINDS:
         white = {"markeredgecolor": "white", "markeredgewidth": 0.6}
@@ -59,7 +58,10 @@ def symmetry(mirror: np.ndarray, error: np.ndarray, labels: np.ndarray) -> Figur
         names += [(together, means[classes].mean(0), color)] if together else each
         found += [(spearmanr(*own[c])[0], CLASS_NAMES[c], color, shape) for c in classes]
     pen.name_points(axes, names)
-    found = [*sorted(found, reverse=True), (spearmanr(*both)[0], "all images", pen.INK, "o")]
+    found = [
+        *sorted(found, reverse=True),
+        (spearmanr(mirror, error)[0], "all images", pen.INK, "o"),
+    ]
     for row, (value, _, color, shape) in enumerate(found):
         pen.line(rows, [0, value], [row, row], color, 0.8, alpha=0.6)
         pen.mark(rows, value, row, shape, color, 4.5)
