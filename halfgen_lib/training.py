@@ -36,16 +36,17 @@ LOSSES: dict[str, Loss] = {
     "l1": F.l1_loss,
     "huber": partial(F.huber_loss, delta=0.1),  # quadratic up to a tenth of the grey range
     "bce": F.binary_cross_entropy,
+    # of right halves (N, 1, 28, 14): MSE + (1 - SSIM), SSIM as in Wang et al. 2004
     "mse_ssim": lambda *both: F.mse_loss(*both) + 1 - structural_similarity(*both),
 }
 
 
 def build_optimizer(config: RunConfig, weights: Iterable[Tensor]) -> torch.optim.Optimizer:
     """Return the rule of the gradient step; ``momentum`` is SGD's, or Adam's first beta."""
-    own = {"betas": (config.momentum, 0.999), "fused": True}  # fused: one pass over the weights
+    adam = {"betas": (config.momentum, 0.999), "fused": True}  # fused: one pass over the weights
     rule, options = {
-        "adam": (torch.optim.Adam, own),
-        "adamw": (torch.optim.AdamW, own),
+        "adam": (torch.optim.Adam, adam),
+        "adamw": (torch.optim.AdamW, adam),
         "rmsprop": (torch.optim.RMSprop, {}),
         "sgd": (torch.optim.SGD, {"momentum": config.momentum, "fused": True}),
     }[config.optimizer]

@@ -57,15 +57,14 @@ class Completer(nn.Module):
     @contextmanager
     def evaluating(self) -> Iterator[Tensor]:
         """Hold the network in evaluation mode; give a weight, to see device and type."""
-        weight = next(self.parameters())
-        if not self.training:  # a look at every layer takes a third of a single completion's time
-            yield weight
-            return
-        self.eval()
+        weight, was_training = next(self.parameters()), self.training
+        if was_training:  # a look at every layer takes a third of a single completion's time
+            self.eval()
         try:
             yield weight
         finally:
-            self.train()
+            if was_training:
+                self.train()
 
     def parameter_count(self) -> int:
         """Return the number of trainable numbers."""
