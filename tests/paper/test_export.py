@@ -385,3 +385,17 @@ def test_cells_that_show_nothing_share_a_fold():
     cells = [code("a = 1"), code("b = 2"), code("print(3)", *printed), code("c = 4")]
     html = to_html(notebook(markdown("# Title"), *cells, markdown("Text."), code("d = 5")))
     assert html.count('<details class="code"') == 3  # a, b and 3; c; d
+
+
+def test_no_page_ends_within_a_paragraph():
+    """Unless it is longer than a page; of that nothing is lost."""
+    several = [f"start{i} {'some words of a paragraph ' * 20} end{i}." for i in range(25)]
+    long = " ".join(f"word{i}" for i in range(1500))
+    content = to_pdf(notebook(markdown("# T\n\n" + "\n\n".join([*several, long]))))
+    pages = [page.extract_text() for page in PdfReader(io.BytesIO(content)).pages]
+    assert len(pages) > 3
+    for i in range(25):
+        (own,) = (page for page in pages if f"start{i} " in page)
+        assert f"end{i}." in own
+    words = {*pdf_text(content).split()}
+    assert all(f"word{i}" in words for i in range(1500))

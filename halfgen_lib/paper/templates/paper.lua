@@ -3,6 +3,7 @@
 
 local HTML = FORMAT:match("html") ~= nil
 local SHORT_TABLE, LONG_TABLE, LONG_TEXT, CODE_COLUMNS = 10, 30, 2000, 90
+local LONG_PARAGRAPH = 2500 -- letters
 local LINE, SMALLEST, GAP = 96, 0.72, 2.4 -- a table's line, in its letters; how far they may shrink
 local LINE_PIXELS = 589 -- the text's width, 442 points
 local appendix = false -- whether the walk has come to it: an unnumbered section
@@ -271,13 +272,20 @@ local function typst_math(element)
   return element
 end
 
--- A paragraph that ends in an equation stays with it on a page.
-local function with_its_equation(blocks)
+-- A paragraph stands on one page, so that no figure cuts a sentence, unless it is as long as one;
+-- what ends in an equation stays with it.
+local function whole_paragraphs(blocks)
+  local follows = false -- another paragraph: what floats away between the two does not count
   for i, block in ipairs(blocks) do
-    local next, above = blocks[i + 1], blocks[i - 1]
-    if block.t == "Para" and next and next.t == "Div" and has(next, "equation") then
-      local indent = above and above.t == "Para" and "true" or "false"
-      block.content:insert(1, typ("#leading(indent: " .. indent .. ")["))
+    local next, indent = blocks[i + 1], follows
+    local rows = block.t == "Table" and #block.bodies > 0 and #block.bodies[1].body or 0
+    local floats = block.t == "Figure" or (rows > SHORT_TABLE and rows <= LONG_TABLE)
+    local folded = block.t == "Div" and has(block, "code") -- in the HTML alone
+    follows = block.t == "Para" or ((floats or folded) and follows)
+    local leads = next and next.t == "Div" and has(next, "equation")
+    if block.t == "Para" and #pandoc.utils.stringify(block) < LONG_PARAGRAPH then
+      local how = string.format("indent: %s, leads: %s", indent, leads or false)
+      block.content:insert(1, typ("#whole(" .. how .. ")["))
       block.content:insert(typ("]"))
     end
   end
@@ -291,7 +299,7 @@ function Pandoc(doc)
     CodeBlock = code_block,
     Math = not HTML and typst_math or nil,
   }
-  if not HTML then doc.blocks = with_its_equation(doc.blocks) end
+  if not HTML then doc.blocks = whole_paragraphs(doc.blocks) end
   return doc:walk { Div = div }:walk {
     traverse = "topdown", Header = header, Figure = figure, Table = HTML and html_table or typst_table,
   }
