@@ -26,8 +26,17 @@ from .runs import CURRENT, current_run_id, default_runs_dir
 from .runs.provenance import choose_device
 from .runs.record import results_path
 
-# the core experiment; the longer studies show published results
-NOTEBOOKS = ("01_data_exploration", "02_train", "03_reconstruction_grid", "04_loss_curves")
+# what the report shows is drawn by these; the explorer, 08, only moves
+NOTEBOOKS = (
+    "01_data_exploration",
+    "02_train",
+    "03_reconstruction_grid",
+    "04_loss_curves",
+    "05_baselines",
+    "06_variants",
+    "07_generative",
+    "09_claims",
+)
 TRAINING = "02_train"
 EXAMPLE = Path(__file__).parent / "example"  # what a report of one's own begins with
 FORMATS = {"html": "halfgen-html", "pdf": "halfgen-pdf"}
@@ -185,11 +194,10 @@ def make_report(
     jobs = [(path, build / "notebooks" / path.name, own.get(path.stem, [])) for path in notebooks]
     jobs += [(text, paper, [])]
     jobs += [(paper, build / f"halfgen-report.{kind}", [kind]) for kind in FORMATS]
-    work = {}
+    work, read = {}, [root / "report" / "references.bib", *notebooks]
     for source, target, given in jobs:
         set_aside(target)  # all of it: what follows a step that fails is of an earlier call, too
-        step = partial(_step, source, target, given, root / "report" / "references.bib")
-        work[target.name] = step
+        work[target.name] = partial(_step, source, target, given, read)
     dict(steps(work))
     return [target for source, target, _ in jobs if source == paper]
 
@@ -222,16 +230,19 @@ def checked(source: Path, arguments: list[str]) -> RunConfig:
     return config
 
 
-def _step(source: Path, target: Path, arguments: list[str], bibliography: Path) -> None:
-    """Run or export a notebook unless the result would come out again."""
+def _step(source: Path, target: Path, arguments: list[str], read: list[Path]) -> None:
+    """Run or export a notebook unless the result would come out again.
+
+    A paper is known by the bibliography and the notebooks that it may ``read``, and their inputs.
+    """
     is_paper = target.suffix != source.suffix
-    mark = fingerprint(source, arguments, [bibliography] if is_paper else _inputs())
+    mark = fingerprint(source, arguments, [*(read if is_paper else ()), *_inputs()])
     if source.stem != TRAINING and take_back(target, mark):  # 02 chooses the run: always
         print(f"{target.name} is up to date", flush=True)
         return
     print(f"making {target.name}", flush=True)
     if is_paper:
-        shutil.copy(bibliography, source.parent)
+        shutil.copy(read[0], source.parent)
         export(source, *arguments, target)
     else:
         run_notebook(source, target, arguments)

@@ -1,7 +1,7 @@
 """Keep a rendered report in the repository, and tell when it no longer shows what is there.
 
 `make publish-report` renders the report and puts it into ``report/published/``, with a manifest of
-what it was made from: the published results, the report's notebook and its bibliography.
+what it was made from: the published results, the report, its notebooks and its bibliography.
 
 Usage: python scripts/publish_report.py
 """
@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from halfgen_lib.files import MANIFEST, RunError, project_root, read_json, write_json
-from halfgen_lib.report import FORMATS, PipelineError, make_report
+from halfgen_lib.report import FORMATS, NOTEBOOKS, PipelineError, make_report
 from halfgen_lib.runs.published import published_runs
 
 SHOWN = "cae"  # the published network that the report shows
@@ -39,9 +39,9 @@ def sha256_of(files: Iterable[Path], root: Path) -> dict[str, str]:
 
 def sources(root: Path) -> dict[str, str]:
     """Return path -> SHA-256 of what a report is made from, besides the run."""
-    report = root / "report"
-    own = (report / "report.ipynb", report / "references.bib")
-    return sha256_of([*own, *(report / "results").glob("*.json")], root)
+    report, notebooks = root / "report", root / "notebooks"
+    own = [report / "report.ipynb", report / "references.bib", *(report / "results").glob("*.json")]
+    return sha256_of([*own, *(notebooks / f"{name}.ipynb" for name in NOTEBOOKS)], root)
 
 
 def publish(root: Path, rendered: Iterable[Path], run_id: str) -> Path:

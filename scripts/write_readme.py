@@ -13,46 +13,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from halfgen_lib.analysis.published import published, published_benches
-from halfgen_lib.analysis.summaries import Summary, summarise_variants
+from halfgen_lib.analysis.summaries import of_study
 from halfgen_lib.evaluation import SEED_REPORT_MSE
 from halfgen_lib.files import project_root, write_atomic
 from halfgen_lib.paper.display import markdown_table
 from halfgen_lib.runs.card import write_card
 from halfgen_lib.runs.published import published_runs
-from halfgen_lib.runs.record import read_results, results_path
 
 
 def results_section() -> str:
-    """Return the errors that the study is about as a table; what is not published is left out."""
-    baselines = published("baselines")
-    study, beyond = (summaries(name) for name in ("study", "beyond"))
+    """Return the errors that the study is about as a table; RunError if one is not published."""
+    baselines, ensembles = published("baselines"), published("generative")["ensembles"]
+    study, beyond = (of_study(name) for name in ("study", "beyond"))
     errors = [(SEED_REPORT_MSE, "the seed, as its report says", str(SEED_REPORT_MSE))]
     networks = {
-        "its public code, trained here: an affine map under a sigmoid": study.get("as_published"),
-        "the network that its text describes": study.get("default"),
-        "a U-Net without the bottleneck": beyond.get("unet"),
-        "a wider U-Net": beyond.get("unet-wide"),
+        "its public code, trained here: an affine map under a sigmoid": study["as_published"],
+        "the network that its text describes": study["default"],
+        "a U-Net without the bottleneck": beyond["unet"],
+        "a wider U-Net": beyond["unet-wide"],
     }
     for title, found in networks.items():
-        if found and found.count:
-            several = f" (mean ± sd, {found.count} seeds)" if found.count > 1 else ""
-            error = found.text("test_mse", 5) + several
-            errors.append((found.mean("test_mse"), title, error))
-    ensembles = (published("generative") or {}).get("ensembles")
-    if ensembles:
-        error, count = (ensembles[-1]["test"][key] for key in ("all", "count"))
-        errors.append((error["mean"], f"the mean of {count} wide U-Nets", f"{error['mean']:.5f}"))
-    for name in ("low_rank", "nearest") if baselines else ():
+        error = f"{found.text('test_mse', 5)} (mean ± sd, {found.count} seeds)"
+        errors.append((found.mean("test_mse"), title, error))
+    error, count = (ensembles[-1]["test"][key] for key in ("all", "count"))
+    errors.append((error["mean"], f"the mean of {count} wide U-Nets", f"{error['mean']:.5f}"))
+    for name in ("low_rank", "nearest"):
         method = baselines["methods"][name]
         error = method["overall"]["mse"]["mean"]
         errors.append((error, f"{method['title']}, a baseline", f"{error:.4f}"))
     rows = [(title, error) for _, title, error in sorted(errors, reverse=True)]
     return markdown_table(rows, header=["", "test MSE"])
-
-
-def summaries(study: str) -> dict[str, Summary]:
-    """Return the summaries of a published study's variants."""
-    return summarise_variants(read_results(results_path(study)).values(), study)
 
 
 def bench_section(bench: Mapping[str, Any]) -> str:
@@ -75,11 +65,9 @@ def bench_section(bench: Mapping[str, Any]) -> str:
 
 
 def finding() -> str:
-    """Return what was found in one sentence, or nothing where not all of it is published."""
-    one = summaries("study").get("default"), summaries("beyond").get("unet-wide")
-    ensembles = (published("generative") or {}).get("ensembles")
-    if not (all(one) and ensembles):
-        return ""
+    """Return what was found in one sentence; RunError if a part of it is not published."""
+    one = of_study("study")["default"], of_study("beyond")["unet-wide"]
+    ensembles = published("generative")["ensembles"]
     seed, unet = (f"{each.mean('test_mse'):.4f}" for each in one)
     several = ensembles[-1]["test"]
     mean = f"the mean of {several['count']} such networks by {several['all']['mean']:.4f}"

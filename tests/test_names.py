@@ -94,7 +94,7 @@ def test_the_published_paper_holds_no_code_name_but_in_its_table():
     folder = project_root() / "report" / "published"
     pages = PdfReader(folder / "halfgen-report.pdf").pages
     text = " ".join(" ".join(page.extract_text() for page in pages).split())
-    start, end = text.index("What the names of this paper are"), text.index("Where and when the")
+    start, end = text.index("What the names of this study are"), text.index("Where and when the")
     assert code_names(text[:start] + text[end:]) == []
     page = BeautifulSoup((folder / "halfgen-report.html").read_bytes(), "html.parser")
     for unread in page.select("details.code, script, style"):

@@ -3,7 +3,6 @@
 import ast
 import json
 import re
-import shutil
 import subprocess
 import sys
 
@@ -115,7 +114,7 @@ def test_no_number_is_typed_into_the_reports_prose():
     """Measured numbers are read from a run; prose may name shapes, constants and definitions."""
     formula = r"\$\$.*?\$\$|\$.*?\$"
     constants = ("28 × 28", "left 14", "right 14", "0[.]01", "2023", "392", "95%", "13 and 14")
-    defined = (r"<!--.*?-->", formula, r"@[\w-]+", *constants)
+    defined = (r"<!--.*?-->", r"!\[\]\(.*?\)", formula, r"@[\w-]+", *constants)
     for cell in nbformat.read(REPORT, 4).cells:
         if cell.cell_type == "markdown":
             text = re.sub("|".join(defined), "", cell.source, flags=re.S)
@@ -155,15 +154,29 @@ def test_what_is_current_is_not_made_again(rendered, tmp_path):
     assert (build / ".report.ipynb.stamp").is_file()
 
 
-def test_without_published_results_the_report_is_whole(rendered, tmp_path, monkeypatch):
-    """It says what to run in their place, and refers to nothing that is not shown."""
-    build, _ = rendered
-    monkeypatch.setenv("HALFGEN_RUNS", str(build.parent / "runs"))
+def test_without_published_results_the_first_that_needs_them_says_so(tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("HALFGEN_RESULTS", str(tmp_path / "none"))
-    pipeline.run_notebook(REPORT, tmp_path / REPORT.name, [])
-    shutil.copy(ROOT / "report" / "references.bib", tmp_path)
-    pipeline.export(tmp_path / REPORT.name, "html", tmp_path / "report.html")
-    assert "not computed yet: <code>make study</code>" in (tmp_path / "report.html").read_text()
+    with pytest.raises(pipeline.PipelineError, match=r"05_baselines\.ipynb failed"):
+        pipeline.run_notebook(ROOT / "notebooks/05_baselines.ipynb", tmp_path / "05.ipynb", [])
+    assert "none/baselines.json is not there yet: `halfgen analyse`" in capfd.readouterr().err
+
+
+def test_the_report_reads_like_prose():
+    """It embeds what notebooks draw; ten lines of code at most stand before its first sentence."""
+    cells = nbformat.read(REPORT, 4).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert len(code) <= len(cells) / 3
+    abstract = next(i for i, c in enumerate(cells) if "abstract" in c.metadata.get("tags", ()))
+    before = [line for c in cells[:abstract] if c in code for line in c.source.splitlines()]
+    assert len(before) <= 10
+    embedded = re.findall(
+        r"!\[\]\(notebooks/(\w+)\.ipynb#([\w-]+)\)", "".join(c.source for c in cells)
+    )
+    assert len(embedded) == len({*embedded}) > 30 and {n for n, _ in embedded} <= {
+        *pipeline.NOTEBOOKS
+    }
+    drawn = re.findall(r'"((?:fig|tbl)-\w+)"', "".join(cell.source for cell in code))
+    assert {*drawn}.isdisjoint(label for _, label in embedded)
 
 
 def test_reports_numbers_are_the_runs(rendered):
@@ -173,6 +186,13 @@ def test_reports_numbers_are_the_runs(rendered):
     for number in (mse["mean"], mse["low"], mse["high"], run.history["val_loss"].min()):
         assert f"{number:.4f}" in text
     assert run.run_id in text.replace("\n", "") and run.record["git_commit"][:12] in text
+
+
+def test_the_abstract_is_short(rendered):
+    cells = nbformat.read(rendered[0] / "report.ipynb", 4).cells
+    (cell,) = (cell for cell in cells if "abstract" in cell.metadata.get("tags", ()))
+    text = cell.outputs[0].data["text/markdown"]
+    assert len(text.split()) <= 120 and len(re.findall(r"\d[\d.%]*", text)) <= 5
 
 
 def pdf_text(build):

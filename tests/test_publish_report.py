@@ -27,6 +27,9 @@ def checkout(tmp_path):
     (report / "results").mkdir(parents=True)
     build.mkdir()
     (report / "report.ipynb").write_text("{}")
+    (tmp_path / "notebooks").mkdir()
+    for name in publish_report.NOTEBOOKS:
+        (tmp_path / "notebooks" / f"{name}.ipynb").write_text("{}")
     (report / "references.bib").write_text("@misc{a}")
     (report / "results" / "study.json").write_text("{}")
     for file in rendered(tmp_path):
@@ -52,6 +55,7 @@ def test_what_was_published_matches_until_something_changes(checkout):
         ("report/results/study.json", "{1}"),
         ("report/results/new.json", "{}"),
         ("report/report.ipynb", "{2}"),
+        ("notebooks/07_generative.ipynb", "{3}"),
         ("report/published/halfgen-report.pdf", "other"),
     ]:
         file = checkout / name

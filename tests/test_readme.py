@@ -2,14 +2,12 @@
 
 import re
 import runpy
-import shutil
 from importlib import import_module
 
 import pytest
 
 from halfgen_lib.analysis.published import published_benches
-from halfgen_lib.files import project_root
-from halfgen_lib.runs.record import results_path
+from halfgen_lib.files import RunError, project_root
 
 SCRIPT = runpy.run_path(str(project_root() / "scripts" / "write_readme.py"))
 with_sections, sections = SCRIPT["with_sections"], SCRIPT["sections"]
@@ -48,14 +46,14 @@ def test_the_map_of_results_names_what_is_there():
         assert callable(getattr(import_module(f"halfgen_lib.{module}"), function)), name
 
 
-def test_what_is_not_published_is_left_out(results_dir):
-    assert SCRIPT["finding"]() == ""
-    assert SCRIPT["results_section"]().count("\n") == 2  # the head and what the seed's report says
-    results_dir.mkdir(exist_ok=True)
-    study = project_root() / "report" / "results" / "study.json"
-    shutil.copy(study, results_path("study"))
+def test_what_is_not_published_is_named(results_dir):
+    with pytest.raises(RunError, match=r"baselines\.json is not there yet"):
+        SCRIPT["results_section"]()
+
+
+def test_the_lowest_error_is_the_tables_last():
     rows = SCRIPT["results_section"]().splitlines()
-    assert len(rows) == 5 and "its text" in rows[-1]  # the lowest error last
+    assert len(rows) == 10 and "the mean of 5" in rows[-1]
 
 
 def test_a_benchs_section_holds_its_numbers():

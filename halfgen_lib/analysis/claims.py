@@ -1,7 +1,7 @@
 """The seed's claims, one by one: how each was tested, what was measured, and the verdict.
 
-A claim whose evidence has not been computed yet is *open*: it says what to run, and nothing else.
-Verdicts follow from the numbers by rules that are written here, not by eye.
+A claim whose runs are not there yet is *open*: it says what to run, and nothing else. Verdicts
+follow from the numbers by rules that are written here, not by eye.
 """
 
 from collections import Counter
@@ -14,8 +14,9 @@ import numpy as np
 from ..data import Dataset
 from ..evaluation import SEED_REPORT_MSE
 from ..figures.tables import facing_away
+from ..files import read_json
 from ..runs import Run
-from ..runs.record import Record
+from ..runs.record import Record, results_path
 from .summaries import Summaries, error_curves
 
 SEED_EPOCH, SEED_EPOCHS = 17, 20  # Erkol (2023), section 5: "by the 17th epoch", of 20
@@ -34,14 +35,13 @@ class Claim:
     test: str
     measured: str = "not computed yet: `make study`"
     verdict: str = OPEN
-    shown_in: str = ""
 
     def row(self, number: int) -> tuple[str, ...]:
         """Return the row's cells."""
         return (str(number), *astuple(self))
 
 
-HEADER = ("", "the seed says", "tested by", "measured", "verdict", "shown in")
+HEADER = ("", "the seed says", "tested by", "measured", "verdict")
 
 
 def _spread(values: list[float], digits: int) -> str:
@@ -68,12 +68,24 @@ def followed(summaries: Summaries, epochs: int = 1) -> dict[str, list[Record]]:
     return found
 
 
+def histories(summaries: Summaries) -> dict[str, list[dict[str, Any]]]:
+    """Return what readers call either network -> the losses of each seed, for a figure."""
+    names = {"public code": "the seed’s public code", "text": "the network of the seed’s text"}
+    found = followed(summaries).items()
+    return {names[n]: [record.history.model_dump() for record in own] for n, own in found}
+
+
+def seed_curve() -> dict[str, Any]:
+    """Return the losses by epoch that were read off the seed report's Figure 4."""
+    return read_json(results_path("seed-curve"))
+
+
 def _of_each(claim: str, test: str, found: Mapping[str, tuple[str, str]]) -> Claim:
     """Return a claim with what was measured of each network, and the verdict; open without any."""
     if not found:
         return Claim(claim, test)
     both = ("; ".join(f"{n}: {texts[i]}" for n, texts in found.items()) for i in (0, 1))
-    return Claim(claim, test, *both, "@fig-seeds")
+    return Claim(claim, test, *both)
 
 
 def convergence(summaries: Summaries) -> Claim:
@@ -164,7 +176,7 @@ def easy_and_hard(run: Run) -> Claim:
     claim = "Trousers, T-shirts and dresses are completed best, sneakers and ankle boots worst."
     test = f"ranks by MSE that the intervals allow, of {len(errors)} (1: best)"
     verdict = easy_and_hard_verdict(ranks, len(errors))
-    return Claim(claim, test, measured, verdict, "@tbl-classes")
+    return Claim(claim, test, measured, verdict)
 
 
 def symmetry_verdict(*correlations: Mapping[str, float]) -> str:
@@ -174,18 +186,17 @@ def symmetry_verdict(*correlations: Mapping[str, float]) -> str:
     return "not seen" if all(value["high"] <= 0.1 for value in correlations) else "true in part"
 
 
-def symmetry(values: Mapping[str, Any] | None) -> Claim:
+def symmetry(values: Mapping[str, Any]) -> Claim:
     """Claim 5: whether an image's asymmetry goes with the network's error."""
     claim = "The reason is symmetry: symmetric items are easier."
     test = "rank correlation of the error with the asymmetry, the image's own and the expected one"
-    if not (found := (values or {}).get("symmetry")):
-        return Claim(claim, test, "not computed yet: `halfgen analyse`")
+    found = values["symmetry"]
     told = [
         f"{name}: {own['overall']['mean']:.2f}, within a class {own['within']['mean']:.2f}"
         for name, own in found.items()
     ]
     verdict = symmetry_verdict(*found["expected"].values())
-    return Claim(claim, test, "; ".join(told), verdict, "@fig-symmetry")
+    return Claim(claim, test, "; ".join(told), verdict)
 
 
 def facing_verdict(errors: Mapping[str, Any], relative: Mapping[str, Any]) -> str:
@@ -205,26 +216,24 @@ def facing_verdict(errors: Mapping[str, Any], relative: Mapping[str, Any]) -> st
     return f"true of mirrored images; {real}{opposite}"
 
 
-def facing(values: Mapping[str, Any] | None) -> Claim:
+def facing(values: Mapping[str, Any]) -> Claim:
     """Claim 6: what it costs to face the other way: mirrored, and as such items really are."""
     claim = "Asymmetric items that face the other way are completed worse: the data face one way."
     test = "error on the mirrored test set; of shoes and bags that face away, over their content"
-    if values is None:
-        return Claim(claim, test, "not computed yet: `halfgen analyse`")
     plain = values["default"]
     found = plain["by_facing"]
     both = {n: own["relative"] for n, own in found.items() if facing_away(own) is not None}
     told = ", ".join(f"{name} {facing_away(found[name]):+.0%}" for name in both)
     overall = [plain[part]["all"]["mean"] for part in ("test", "mirrored")]
     measured = f"all classes {overall[0]:.4f}, mirrored {overall[1]:.4f}; facing away: {told}"
-    return Claim(claim, test, measured, facing_verdict(plain, both), "@tbl-facing")
+    return Claim(claim, test, measured, facing_verdict(plain, both))
 
 
 def dataset_size(train: int, test: int) -> Claim:
     """Claim 7: how many images there are."""
     claim, counted = "The data set has 50,000 training images.", f"{train:,} for training"
     verdict = "true" if train == 50_000 else "not true: that is what a hold-out of 10,000 leaves"
-    return Claim(claim, "counting", f"{counted}, {test:,} for testing", verdict, "@sec-data")
+    return Claim(claim, "counting", f"{counted}, {test:,} for testing", verdict)
 
 
 def more_data(summaries: Summaries, beyond: Summaries) -> Claim:
@@ -243,7 +252,7 @@ def more_data(summaries: Summaries, beyond: Summaries) -> Claim:
         return Claim(claim, test)
     falls = min(gains) > 0.01
     verdict = "likely: the curve still falls" if falls else "not by much: the curve is flat"
-    return Claim(claim, test, "; ".join(told), verdict, "@fig-curves")
+    return Claim(claim, test, "; ".join(told), verdict)
 
 
 def generative_verdict(errors: Sequence[Any], realism: Sequence[Any]) -> str:
@@ -258,11 +267,11 @@ def generative_verdict(errors: Sequence[Any], realism: Sequence[Any]) -> str:
     return ", ".join(verdicts)
 
 
-def generative(values: Mapping[str, Any] | None) -> Claim:
+def generative(values: Mapping[str, Any]) -> Claim:
     """Claim 9, the seed's future work: by squared error, and by how real the draws look."""
     claim = "Variational autoencoders or adversarial networks would help."
     test = "training both: error of the mean of draws and Fréchet distance, paired by image"
-    methods = values["methods"] if values else {}
+    methods = values["methods"]
     tried = [methods[name] for name in ("cvae", "gan") if name in methods]
     if not tried or "default" not in methods:
         return Claim(claim, test, "not computed yet: `halfgen analyse --beyond`")
@@ -270,17 +279,17 @@ def generative(values: Mapping[str, Any] | None) -> Claim:
     told += [f"autoencoder {methods['default']['mse']['mean']:.4f}"]
     differences = [[m[key] for m in tried if key in m] for key in ("above", "frechet_above")]
     measured = f"{'; '.join(told)} ({values['images']:,} images)"
-    return Claim(claim, test, measured, generative_verdict(*differences), "@fig-plane")
+    return Claim(claim, test, measured, generative_verdict(*differences))
 
 
 def all_claims(
     run: Run,
     summaries: Summaries,
     beyond: Summaries,
-    analyses: Mapping[str, Mapping[str, Any] | None],
+    analyses: Mapping[str, Mapping[str, Any]],
     dataset: Dataset,
 ) -> list[Claim]:
-    """Return the claims in their order, by the published ``analyses``, which may be None each."""
+    """Return the claims in their order."""
     return [
         *(claim(summaries) for claim in (convergence, learning_rate_drops, overfitting)),
         easy_and_hard(run),

@@ -15,6 +15,7 @@ from ..data import Dataset, Splits, join, load, split, stratified_order, to_unit
 from ..models.residual_flow import ResidualFlowCompleter
 from ..progress import steps
 from ..runs import Run
+from ..runs.record import results_path
 from ..settings import known
 from ..variants import BEYOND, NAMES
 from . import distances, floor, sampling
@@ -63,7 +64,8 @@ def analyse_networks(
         title = " and ".join(NAMES[variant] for variant in ENSEMBLE) + ", mixed"
         groups[title] = [run(ENSEMBLE[seed % len(ENSEMBLE)], seed) for seed in range(ensemble)]
     values = networks_analysis(runs, dataset, groups, images)
-    earlier = published("generative" + "-sample" * dataset.is_sample)
+    name = "generative" + "-sample" * dataset.is_sample
+    earlier = published(name) if results_path(name).exists() else None
     return publish("generative", with_earlier(values, earlier), dataset)
 
 

@@ -11,7 +11,7 @@ from ..progress import steps
 from ..runs import Run
 from ..runs.provenance import provenance
 from ..runs.published import published_runs
-from ..runs.record import encode, encode_errors, results_path
+from ..runs.record import decode_errors, encode, encode_errors, results_path
 from ..training import choose_device, fit
 from ..variants import NAMES
 from .audits import audit_analysis, erratum_analysis, facing_analysis
@@ -29,22 +29,27 @@ def publish(name: str, values: dict[str, Any], dataset: Dataset) -> Path:
     return path
 
 
-def published(name: str) -> dict[str, Any] | None:
-    """Return a published analysis, or None if there is none yet; RunError if it is damaged."""
+def published(name: str) -> dict[str, Any]:
+    """Return a published analysis; RunError if there is none yet, or if it is damaged."""
     path = results_path(name)
     if not path.exists():
-        return None
+        raise RunError(f"{path} is not there yet: `halfgen analyse`, or its --beyond, makes it")
     values = read_json(path)
     if not isinstance(values, dict) or not isinstance(values.get("origin"), dict):
         raise RunError(f"{path} holds no published analysis: it has no origin")
     return values
 
 
+def published_analyses() -> dict[str, dict[str, Any]]:
+    """Return every published analysis by its name."""
+    return {name: published(name) for name in PUBLISHED}
+
+
 def published_benches() -> dict[str, dict[str, Any]]:
     """Return the published benches by the names of their files; what was tried out is left out."""
     names = sorted(path.stem for path in results_path("any").parent.glob("bench-*.json"))
     benches = {name: published(name) for name in names}
-    return {name: bench for name, bench in benches.items() if bench and bench["data"] == "full"}
+    return {name: bench for name, bench in benches.items() if bench["data"] == "full"}
 
 
 def finished_run(config: RunConfig, dataset: Dataset) -> Run:
@@ -104,3 +109,25 @@ def baselines_analysis(run: Run, dataset: Dataset, fully: Run | None = None) -> 
         "errors": {name: encode_errors(errors) for name, errors in mse.items()},
     }
     return values | {"examples": {"positions": positions.tolist(), "completions": pictures}}
+
+
+def compared(run: Run, dataset: Dataset) -> dict[str, Any]:
+    """Return the :func:`baselines_analysis` of a run.
+
+    Of the published baselines where they saw the images that the run has seen: so the fully
+    connected network, which has to be trained, is among them, and nothing is fitted again.
+    """
+    found, usual = published("baselines"), RunConfig()
+    seen = ("data", "split", "given", "train_size")
+    if any(getattr(run.config, name) != getattr(usual, name) for name in seen):
+        return baselines_analysis(run, dataset)
+    if found["run_id"] == run.run_id:
+        return found
+    left, _ = dataset.test.select(found["examples"]["positions"]).halves()
+    found["examples"]["completions"]["network"] = encode(run.model().predict(left))
+    found["methods"]["network"] |= run.metrics
+    errors = {name: decode_errors(text) for name, text in found["errors"].items()}
+    del errors["network"]
+    own = run.scores["mse"]
+    found["differences"] = {name: bootstrap(each - own) for name, each in errors.items()}
+    return found | {"run_id": run.run_id}

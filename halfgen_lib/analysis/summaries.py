@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ..config import SCHEMA_VERSION, SEEDS, RunConfig
-from ..runs.record import Record
+from ..runs.record import Record, read_results, results_path
 from ..variants import NAMES, SAME_STEPS, STUDIES, VARIANTS, members
 
 OTHER_CODE = "made by another revision"
@@ -107,6 +107,12 @@ def summarise_variants(records: Iterable[Record], study: str = "study") -> dict[
         found.setdefault(record.variant, []).append(record)
     usable = {name: [r for r in own if staleness(r) in USABLE] for name, own in found.items()}
     return {name: Summary(name, tuple(usable[name] or own)) for name, own in found.items()}
+
+
+def of_study(name: str) -> dict[str, Summary]:
+    """Return :func:`summarise_variants` of a published results file, such as ``study``."""
+    records = read_results(results_path(name)).values()
+    return summarise_variants(records, "beyond" if name.startswith("beyond") else "study")
 
 
 def best_on_validation(summaries: Summaries) -> tuple[Summary, list[int]] | None:
@@ -234,22 +240,22 @@ def origin_rows(records: Iterable[Record]) -> list[dict[str, str]]:
 
 
 def selection_rows(
-    records: Iterable[Record], analyses: Mapping[str, Mapping[str, Any] | None]
+    records: Iterable[Record], analyses: Mapping[str, Mapping[str, Any]]
 ) -> list[dict[str, str]]:
     """Return what was chosen, by which images, and how often the test images were scored for it.
 
-    Of the records of all studies, and the published ``analyses``, of which any may be None.
+    Of the records of all studies, and the published ``analyses``.
     """
     splits = Counter(record.identity["split"] for record in records)
-    baselines, drawn = (analyses.get(name) or {} for name in ("baselines", "generative"))
-    tuned = [m["title"] for m in baselines.get("methods", {}).values() if m.get("hyperparameter")]
+    methods, drawn = analyses["baselines"]["methods"], analyses["generative"]
+    tuned = [method["title"] for method in methods.values() if method.get("hyperparameter")]
     rows = [
         ("epoch that is kept, variant that is best", "validation", splits["holdout"]),
         ("epoch that is kept, by the seed's protocol", "test", splits["as_published"]),
         (f"settings of {', '.join(tuned)}", "validation", len(tuned)),
         ("networks of the mean of several", "validation", len(drawn.get("ensembles", ()))),
         ("temperature and stretch of draws", "validation", int("temperature" in drawn)),
-        ("nothing: measured as they are", "–", len(drawn.get("methods", ()))),
+        ("nothing: measured as they are", "–", len(drawn["methods"])),
     ]
     rows = [(chosen, part, times) for chosen, part, times in rows if times]
     rows.append(("**in all**", "", sum(times for *_, times in rows)))

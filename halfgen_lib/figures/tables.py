@@ -50,6 +50,14 @@ TEMPERATURE: Columns = {
     "90% covers": ("coverage", ".1%"),
     "CRPS": ("crps", ".4f"),
 }
+REPORTED: Columns = {
+    "image": ("image", "d"),
+    "label": ("label", ""),
+    "split": ("split", ""),
+    "error": ("mse", ".4f"),
+    "class mean": ("class_mean", ".4f"),
+    "err less": ("below", ".0%"),
+}
 FLOOR: Columns = {
     "error": ("mse", "[.4f]"),
     "shared with neighbours": ("shared", "[.4f]"),
@@ -78,7 +86,7 @@ def formatted(value: Any, form: str) -> str:
     if form.startswith("("):
         median, low, high = (format(value[key], form[1:-1]) for key in ("median", "low", "high"))
         return f"{median}{NBSP}({low}–{high})"
-    return format(value if isinstance(value, int | float) else value["mean"], form)
+    return format(value if isinstance(value, int | float | str) else value["mean"], form)
 
 
 def cells(values: Analysis, columns: Columns) -> Row:

@@ -113,9 +113,12 @@ def markdown_table(rows: Rows, *, header: Header = None, align: str = "") -> str
     return "\n".join(f"| {' | '.join(line)} |" for line in (cells[0], marks, *cells[1:]))
 
 
-def show_markdown(text: str) -> None:
-    """Display Markdown that was put together with computed numbers; it flows into the prose."""
-    _show({"text/markdown": text, "text/plain": text})
+def show_markdown(text: str, label: str = "") -> None:
+    """Display Markdown that was put together with computed numbers; it flows into the prose.
+
+    By a `label` another notebook can embed it, as it can figures and tables.
+    """
+    _show({"text/markdown": text, "text/plain": text}, **({"label": label} if label else {}))
 
 
 def show_stamp(text: str) -> None:

@@ -19,6 +19,8 @@ bytes. What an author may write beside Jupyter's Markdown:
 - Figures and tables: `display.show_figure` and `display.show_table` carry label, caption and
   alternative text in the output's metadata; in Markdown, `![caption](file.svg) <!-- #fig-x -->`.
   What has no caption stays where it is.
+- What another notebook shows, drawn once: `![](other.ipynb#fig-x)`, alone in its paragraph, is the
+  figure, the table or the text (`display.show_markdown`) of that label in a notebook that has run.
 - Cross references: `@fig-x`, `@tbl-x`, `@eq-x`, `@sec-x`; citations `[@key]` with a bibliography;
   footnotes `[^x]`, with the text `[^x]: ...` in any cell.
 - Code and outputs: code is folded in the HTML and left out of the PDF, as is printed text unless

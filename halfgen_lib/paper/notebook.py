@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import nbformat
 import yaml
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 from nbconvert.filters import strip_ansi
 from nbconvert.utils.exceptions import ConversionException
 from nbformat import NotebookNode
@@ -34,6 +35,7 @@ _FOOTNOTE = re.compile(r"^\[\^([^\]\s]+)\]:[ \t]+(.+(?:\n[ \t]+\S.*)*)$", re.MUL
 _ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>")
 _PROGRESS = re.compile(r"\d+%\|.*\|\s*\d+/\d+")
 _INLINE = re.compile("^data:(image/[a-z+]+);base64,(.+)", re.DOTALL)
+_EMBEDDED = re.compile(r"(.+\.ipynb)#(.+)")
 _MOVING = re.compile("<(div|iframe|canvas|button|video|audio|script)")
 
 
@@ -133,10 +135,11 @@ class Paper:
     def _add(self, html: str, attachments: Mapping[str, dict[str, str]] | None = None) -> None:
         """Add a piece of HTML; its formulas remember the cell, and a missing image is named."""
         soup = md.parse(html)
-        for script in soup.find_all("script"):
-            script["data-cell"] = self.where
         for image in soup.find_all("img"):
             source = unquote(image.get("src", ""))
+            if embedded := _EMBEDDED.fullmatch(source):
+                self._embed(image, *embedded.groups())
+                continue
             held = (attachments or {}).get(source.removeprefix("attachment:"), {})
             for kind, content in _INLINE.findall(source) or list(held.items())[:1]:
                 source = image["src"] = self._keep(content, kind)
@@ -145,7 +148,25 @@ class Paper:
             if not (elsewhere or source in self.files or file.is_file()):
                 self.fault(f"the image {source} is not there")
                 image.decompose()
+        for script in soup.find_all("script"):
+            script["data-cell"] = self.where
         self.body.append(str(soup))
+
+    def _embed(self, image: Tag, name: str, label: str) -> None:
+        """Put what another notebook, which has run, shows under a label in an image's place."""
+        file = self.folder / name
+        if not file.is_file():
+            self.fault(f"{name} is not there: run that notebook first")
+            return
+        cells = nbformat.read(file, as_version=4).cells
+        shown = [output for cell in cells for output in cell.get("outputs", ())]
+        labels = [o.get("metadata", {}).get("halfgen", {}).get("label") for o in shown]
+        if label not in labels:
+            there = ", ".join(filter(None, labels)) or "nothing that has a label"
+            self.fault(f"{name} shows no {label}; it shows {there}")
+            return
+        place = image.parent if image.parent.name == "p" else image
+        place.replace_with(md.parse(self._output(shown[labels.index(label)])))
 
     def _keep(self, content: str, kind: str) -> str:
         """Keep an image, given as base64 or as the text of an SVG; return its file's name."""

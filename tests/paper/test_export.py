@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 
 import matplotlib
+import nbformat
 import nbformat.v4 as v4
 import pytest
 from pypdf import PdfReader
@@ -385,6 +386,42 @@ def test_cells_that_show_nothing_share_a_fold():
     cells = [code("a = 1"), code("b = 2"), code("print(3)", *printed), code("c = 4")]
     html = to_html(notebook(markdown("# Title"), *cells, markdown("Text."), code("d = 5")))
     assert html.count('<details class="code"') == 3  # a, b and 3; c; d
+
+
+def embedding(folder, *cells, prose):
+    """Return a notebook with some prose beside one that has run, of those cells."""
+    nbformat.write(notebook(*cells), folder / "other.ipynb")
+    return notebook(markdown("# Paper"), markdown(prose))
+
+
+def test_what_another_notebook_shows_is_embedded_by_its_label(figure_outputs, tmp_path):
+    """A figure, a table and a text, with their captions: numbered and referred to as one's own."""
+    table = captured(display.show_table, [{"a": 1}], "tbl-x", "Its caption.")
+    text = captured(display.show_markdown, "A **finding**, as $a^2$.", "finding")
+    label = figure_outputs[0].metadata["halfgen"]["label"]
+    names = (label, "tbl-x", "finding")
+    prose = "\n\n".join(["See @tbl-x.", *(f"![](other.ipynb#{name})" for name in names)])
+    given = embedding(tmp_path, code("a", *figure_outputs, *table, *text), prose=prose)
+    page = to_html(given, tmp_path)
+    assert page.count("Its caption.") == 1 and "<strong>finding</strong>" in page
+    assert f'id="{label}"' in page and '<a href="#tbl-x"' in page and "other.ipynb" not in page
+    assert page.index(f'id="{label}"') < page.index("Its caption.") < page.index("finding</strong>")
+
+
+@EXPORTERS
+@pytest.mark.parametrize(
+    ("prose", "message"),
+    [
+        ("![](none.ipynb#fig-x)", "cell 2: none.ipynb is not there: run that notebook first"),
+        ("![](other.ipynb#fig-x)", "cell 2: other.ipynb shows no fig-x; it shows said"),
+    ],
+)
+def test_what_cannot_be_embedded_is_named(exporter, prose, message, tmp_path):
+    said = captured(display.show_markdown, "Words.", "said")
+    path = tmp_path / "paper.ipynb"
+    nbformat.write(embedding(tmp_path, code("a", *said), prose=prose), path)
+    with pytest.raises(PaperError, match=re.escape(message)):
+        exporter().from_filename(str(path))
 
 
 def test_no_page_ends_within_a_paragraph():
