@@ -194,10 +194,10 @@ def make_report(
     jobs = [(path, build / "notebooks" / path.name, own.get(path.stem, [])) for path in notebooks]
     jobs += [(text, paper, [])]
     jobs += [(paper, build / f"halfgen-report.{kind}", [kind]) for kind in FORMATS]
-    work, read = {}, [root / "report" / "references.bib", *notebooks]
+    work, bibliography = {}, root / "report" / "references.bib"
     for source, target, given in jobs:
         set_aside(target)  # all of it: what follows a step that fails is of an earlier call, too
-        work[target.name] = partial(_step, source, target, given, read)
+        work[target.name] = partial(_step, source, target, given, bibliography, notebooks)
     dict(steps(work))
     return [target for source, target, _ in jobs if source == paper]
 
@@ -230,19 +230,26 @@ def checked(source: Path, arguments: list[str]) -> RunConfig:
     return config
 
 
-def _step(source: Path, target: Path, arguments: list[str], read: list[Path]) -> None:
+def _step(
+    source: Path,
+    target: Path,
+    arguments: list[str],
+    bibliography: Path,
+    notebooks: list[Path],
+) -> None:
     """Run or export a notebook unless the result would come out again.
 
-    A paper is known by the bibliography and the notebooks that it may ``read``, and their inputs.
+    A paper cites the bibliography and embeds what the notebooks show, which their inputs decide.
     """
     is_paper = target.suffix != source.suffix
-    mark = fingerprint(source, arguments, [*(read if is_paper else ()), *_inputs()])
+    more = [bibliography, *notebooks] if is_paper else []
+    mark = fingerprint(source, arguments, [*more, *_inputs()])
     if source.stem != TRAINING and take_back(target, mark):  # 02 chooses the run: always
         print(f"{target.name} is up to date", flush=True)
         return
     print(f"making {target.name}", flush=True)
     if is_paper:
-        shutil.copy(read[0], source.parent)
+        shutil.copy(bibliography, source.parent)
         export(source, *arguments, target)
     else:
         run_notebook(source, target, arguments)

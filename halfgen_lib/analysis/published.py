@@ -126,8 +126,8 @@ def compared(run: Run, dataset: Dataset) -> dict[str, Any]:
     left, _ = dataset.test.select(found["examples"]["positions"]).halves()
     found["examples"]["completions"]["network"] = encode(run.model().predict(left))
     found["methods"]["network"] |= run.metrics
-    errors = {name: decode_errors(text) for name, text in found["errors"].items()}
-    del errors["network"]
-    own = run.scores["mse"]
-    found["differences"] = {name: bootstrap(each - own) for name, each in errors.items()}
+    own, errors = run.scores["mse"], found["errors"]
+    for name in found["differences"]:
+        found["differences"][name] = bootstrap(decode_errors(errors[name]) - own)
+    errors["network"] = encode_errors(own)
     return found | {"run_id": run.run_id}

@@ -6,8 +6,9 @@ This module decides what of a notebook is published (the conventions are in
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -56,6 +57,7 @@ class Paper:
     faults: list[str] = field(default_factory=list)  # each ends the export
     notes: list[str] = field(default_factory=list)  # what was left out
     where: str = "the title block"
+    labelled: Callable = field(default_factory=lambda: cache(_labelled))  # reads a notebook once
 
     def fault(self, text: str) -> None:
         """Note what is wrong, and where."""
@@ -158,15 +160,13 @@ class Paper:
         if not file.is_file():
             self.fault(f"{name} is not there: run that notebook first")
             return
-        cells = nbformat.read(file, as_version=4).cells
-        shown = [output for cell in cells for output in cell.get("outputs", ())]
-        labels = [o.get("metadata", {}).get("halfgen", {}).get("label") for o in shown]
-        if label not in labels:
-            there = ", ".join(filter(None, labels)) or "nothing that has a label"
+        shown = self.labelled(file)
+        if label not in shown:
+            there = ", ".join(shown) or "nothing that has a label"
             self.fault(f"{name} shows no {label}; it shows {there}")
             return
         place = image.parent if image.parent.name == "p" else image
-        place.replace_with(md.parse(self._output(shown[labels.index(label)])))
+        place.replace_with(md.parse(self._output(shown[label])))
 
     def _keep(self, content: str, kind: str) -> str:
         """Keep an image, given as base64 or as the text of an SVG; return its file's name."""
@@ -245,6 +245,16 @@ class Paper:
         share = f"{min(100, 100 * float(points[1]) / TEXT_WIDTH):.1f}%" if points else ""
         size = f"{width}px" if isinstance(width, int | float) else share
         return f'<img src="{name}"{f" width={size!r}" if size else ""}/>'
+
+
+def _labelled(file: Path) -> dict[str, NotebookNode]:
+    """Return the outputs of a notebook that have a label, by it; of two the first."""
+    found: dict[str, NotebookNode] = {}
+    cells = nbformat.read(file, as_version=4).cells
+    for output in (output for cell in cells for output in cell.get("outputs", ())):
+        if label := output.get("metadata", {}).get("halfgen", {}).get("label"):
+            found.setdefault(label, output)
+    return found
 
 
 def _captioned(html: str, own: dict[str, str]) -> str:

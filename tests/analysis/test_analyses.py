@@ -333,3 +333,23 @@ def test_errors_over_content_do_not_depend_on_how_much_there_is(made, sample):
     for sides in found.values():
         assert 0 <= sides["share"] <= 1
         assert set(sides) == {"share", "relative"} and set(sides["relative"]) <= {"with", "against"}
+
+
+def test_any_run_is_compared_with_the_published_baselines(sample, tmp_path, monkeypatch):
+    """Of the published network's own errors the differences are the published ones."""
+    monkeypatch.delenv("HALFGEN_RESULTS", raising=False)
+    known = analyses.published("baselines")
+    own = decode_errors(known["errors"]["network"])
+    run = SimpleNamespace(
+        run_id="another",
+        config=RunConfig(),
+        metrics={"overall": {}, "per_class": {}},
+        scores={"mse": own},
+        model=lambda: SimpleNamespace(predict=lambda left: left),
+    )
+    found = analyses.compared(run, sample)
+    assert found["run_id"] == "another" and found["methods"]["network"]["overall"] == {}
+    assert found["errors"] == known["errors"]
+    assert list(found["differences"]) == list(known["differences"])
+    for name, value in known["differences"].items():
+        assert found["differences"][name]["mean"] == pytest.approx(value["mean"], abs=2e-6)
