@@ -21,11 +21,11 @@ def check_left(left: Tensor) -> None:
         raise TypeError(f"left has dtype {left.dtype}; a floating-point tensor in [0, 1] is needed")
     if left.ndim != 4 or tuple(left.shape[1:]) != HALF_SHAPE:
         raise ValueError(f"left has shape {tuple(left.shape)}; (N, 1, 28, 14) is needed")
-    if left.numel() and not bool(((left >= 0) & (left <= 1)).all()):
-        low, high = left.min().item(), left.max().item()
-        raise ValueError(
-            f"left has values from {low:g} to {high:g}; all must lie in [0, 1], no NaN"
-        )
+    if left.numel():
+        low, high = (end.item() for end in left.aminmax())  # of NaN both are NaN
+        if not 0 <= low <= high <= 1:
+            found = f"left has values from {low:g} to {high:g}"
+            raise ValueError(f"{found}; all must lie in [0, 1], no NaN")
 
 
 class Completer(nn.Module):

@@ -59,5 +59,6 @@ class PaddedConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, outputs, H', W') to (N, inputs, H, W)."""
-        whole, (height, width) = super().forward(x), self.size
-        return whole[..., :height, :width] if any(self.extra) else whole
+        rows, columns = self.extra
+        whole = super().forward(x)
+        return F.pad(whole, (0, -columns, 0, -rows)) if rows or columns else whole
