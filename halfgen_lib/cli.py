@@ -92,7 +92,8 @@ DATA = option("--data", choices=get_args(Data), default="full", help="which imag
 COUNT = {"type": int, "default": 0}
 NAMES = {"type": lambda t: [] if t == "all" else t.split(","), "default": "all", "metavar": "A,B"}
 COMPLETED = "PICTURE-completed.png"
-OURS = "the networks beyond the seed instead (trains them if need be), or these of them"
+BEYOND = "instead, the networks beyond the seed (trains them if need be)"
+ENSEMBLE = "instead, the mean of networks of these variants in turn (trains them if need be)"
 
 
 @command(option("--folder", help="look for the four files here and nowhere else"))
@@ -167,16 +168,18 @@ def classifier() -> None:
 
 @command(
     DATA,
-    option("--beyond", nargs="?", const="all", metavar="A,B", help=OURS),
-    option("--ensemble", **COUNT, metavar="N", help="with --beyond: average N wide U-Nets"),
+    option("--beyond", action="store_true", help=BEYOND),
+    option("--ensemble", help=ENSEMBLE, **(NAMES | {"default": None})),
+    option("--count", type=int, default=5, help="networks of an ensemble"),
 )
-def analyse(data: str, beyond: str | None, ensemble: int) -> None:
-    """Publish baselines, erratum and audits (trains three runs if need be)."""
-    from .analysis import networks, published
+def analyse(data: str, beyond: bool, ensemble: list[str], count: int) -> None:
+    """Publish baselines, erratum and audits (trains four runs if need be)."""
+    from .analysis import ensembles, networks, published
 
-    if beyond:
-        names = [*networks.NETWORKS] if beyond == "all" else beyond.split(",")
-        print(networks.analyse_networks(data, names, ensemble=ensemble))
+    if ensemble:
+        print(ensembles.analyse_ensemble(ensemble, count, data))
+    elif beyond:
+        print(networks.analyse_networks(data))
     else:
         print(*published.analyse(data), sep="\n")
 

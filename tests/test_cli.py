@@ -55,7 +55,7 @@ def test_shells_can_complete_the_commands(shell, capsys):
         (["train", "--variant", "unett"], "variant 'unett' is not known; did you mean 'unet' or "),
         (["study", "--variants", "unet-medum"], "variant 'unet-medum' is not known; did you mean "),
         (["study", "--variants", "???"], "variant '???' is not known: default, as_published, "),
-        (["analyse", "--beyond", "unet,vae"], "network 'vae' is not known; did you mean 'cvae'?"),
+        (["analyse", "--ensemble", "unet,vae"], "variant 'vae' is not known; did you mean 'cvae'?"),
         (["train", "--epochs", "0"], "epochs = 0: "),
         (["train", "--model-settings", '{"latent": 3}'], "model_settings: latent = 3: "),
         (["train", "--loss", "bce", "--precision", "bfloat16"], "loss 'bce' needs precision"),

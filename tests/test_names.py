@@ -79,11 +79,12 @@ def test_tables_of_the_study_hold_no_code_name(study):
 
 def test_tables_of_the_analyses_hold_no_code_name():
     generative, baselines = published("generative"), published("baselines")
-    facing = published("facing")
+    facing, groups = published("facing"), published("ensembles")["groups"]
     rows = [
         tables.sampling_rows(generative),
-        tables.ensemble_rows(generative),
-        tables.ensemble_finding(generative),
+        tables.ensemble_rows(groups),
+        tables.ensemble_finding(groups),
+        tables.floor_rows(groups),
         tables.baseline_rows(baselines),
         tables.facing_rows(facing),
     ]

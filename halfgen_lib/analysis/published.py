@@ -17,7 +17,7 @@ from ..variants import NAMES
 from .audits import audit_analysis, erratum_analysis, facing_analysis
 from .baselines import fit_baselines
 
-PUBLISHED = ("baselines", "erratum", "audit", "facing", "generative")
+PUBLISHED = ("baselines", "erratum", "audit", "facing", "generative", "ensembles")
 
 
 def publish(name: str, values: dict[str, Any], dataset: Dataset) -> Path:
@@ -33,7 +33,8 @@ def published(name: str) -> dict[str, Any]:
     """Return a published analysis; RunError if there is none yet, or if it is damaged."""
     path = results_path(name)
     if not path.exists():
-        raise RunError(f"{path} is not there yet: `halfgen analyse`, or its --beyond, makes it")
+        which = "`halfgen analyse`, or its --beyond or --ensemble"
+        raise RunError(f"{path} is not there yet: {which}, makes it")
     values = read_json(path)
     if not isinstance(values, dict) or not isinstance(values.get("origin"), dict):
         raise RunError(f"{path} holds no published analysis: it has no origin")

@@ -253,8 +253,8 @@ def selection_rows(
         ("epoch that is kept, variant that is best", "validation", splits["holdout"]),
         ("epoch that is kept, by the seed's protocol", "test", splits["as_published"]),
         (f"settings of {', '.join(tuned)}", "validation", len(tuned)),
-        ("networks of the mean of several", "validation", len(drawn.get("ensembles", ()))),
-        ("temperature and stretch of draws", "validation", int("temperature" in drawn)),
+        ("networks of the mean of several", "validation", len(analyses["ensembles"]["groups"])),
+        ("temperature and stretch of draws", "validation", 1),
         ("nothing: measured as they are", "–", len(drawn["methods"])),
     ]
     rows = [(chosen, part, times) for chosen, part, times in rows if times]

@@ -16,7 +16,6 @@ from .tables import Analysis, Methods, drawing
 Panels = Mapping[str, Sequence[Mapping[str, float]]]  # axis label -> {mean, low, high} a name
 History = Mapping[str, Sequence[float]]  # train_loss, val_loss and lr, one number an epoch
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-NETWORKS = {*NAMES, "ensemble"}
 # of what a method is: shape, colour, filled
 SIMPLE, PREDICTS = ("s", pen.INK, True), ("o", pen.BLUE, True)
 DRAWS, MEANS = ("D", pen.ORANGE, True), ("D", pen.ORANGE, False)
@@ -128,9 +127,8 @@ def perception_distortion(methods: Methods, real: Analysis) -> Figure:
 
     A method that draws has two points, joined: one draw, and the mean of its draws. Methods
     that err far more than every draw, and the distance of true images, ``real``, are told at the
-    edges; those whose distance was not measured are left out.
+    edges.
     """
-    methods = {name: row for name, row in methods.items() if "frechet" in row}
     drawn = drawing(methods)
     most = 1.15 * max((row["mse"]["mean"] for row in drawn.values()), default=np.inf)
     near = {name: row for name, row in methods.items() if row["mse"]["mean"] <= most}
@@ -148,7 +146,7 @@ def perception_distortion(methods: Methods, real: Analysis) -> Figure:
     axes.set_title("Fréchet distance from true images", **pen.NAME)
     names = []
     for name, row in near.items():
-        kind = DRAWS if name in drawn else PREDICTS if name in NETWORKS else SIMPLE
+        kind = DRAWS if name in drawn else PREDICTS if name in NAMES else SIMPLE
         mean = _draw_point(axes, row["mean"], MEANS) if name in drawn else None
         at = _draw_point(axes, row, kind)  # over its mean, where one draw is all there is
         names.append((row["title"], at, kind[1]))

@@ -188,12 +188,8 @@ def sampling_rows(analysis: Analysis) -> list[Row]:
 
 
 def realism_rows(analysis: Analysis) -> list[Row]:
-    """Return what compares each method's images with true ones, as sets; and true ones' own row.
-
-    Methods that were not measured by it are left out.
-    """
-    found = with_true_images(analysis)
-    return [{"method": title} | cells(row, REALISM) for title, row in found if "two_sample" in row]
+    """Return what compares each method's images with true ones, as sets; and true ones' own row."""
+    return [{"method": title} | cells(row, REALISM) for title, row in with_true_images(analysis)]
 
 
 def with_true_images(analysis: Analysis) -> list[tuple[str, Analysis]]:
@@ -209,8 +205,8 @@ def realism_finding(analysis: Analysis) -> str:
         return ""
     lowest, above = methods[found["lowest"]], found["above"]
     near = [methods[name]["title"] for name, value in above.items() if value["low"] <= 0]
-    measured = [row for row in drawing(methods).values() if "two_sample" in row]
-    auc = {row["title"]: row["two_sample"]["whole"]["mean"] for row in measured}
+    drawn = drawing(methods).values()
+    auc = {row["title"]: row["two_sample"]["whole"]["mean"] for row in drawn}
     hardest = min(auc, key=auc.__getitem__)
     alone = ", and no other is within chance of it, image by image" if not near else ""
     shared = f", which the images do not tell from {', '.join(near)}" if near else ""
@@ -222,39 +218,58 @@ def realism_finding(analysis: Analysis) -> str:
     )
 
 
-def floor_rows(analysis: Analysis) -> list[Row]:
-    """Return each predictor's error, what of it neighbours share, and what is left."""
-    methods = analysis["methods"]
-    return [
-        {"predictor": methods[name]["title"]} | cells(found, FLOOR)
-        for name, found in analysis["floor"].items()
-    ]
+def floor_rows(groups: Analysis) -> list[Row]:
+    """Return of each network, and mean of several, its error, what neighbours share, what is left.
+
+    Of the ``groups`` of the analysis ``ensembles``; of some nothing but the errors was measured.
+    """
+    rows = []
+    for title, group in groups.items():
+        names = {"one": title, "all": f"mean of {group['test']['count']}, {title}"}
+        found = group.get("avoidable", {}).items()
+        rows += [{"predictor": names[key]} | cells(values, FLOOR) for key, values in found]
+    return rows
 
 
-def ensemble_finding(analysis: Analysis) -> str:
-    """Return what the mean of several U-Nets brings, as a sentence; nothing if there is none."""
-    if "ensembles" not in analysis:
-        return ""
-    title, values = (analysis["ensembles"][-1][key] for key in ("title", "test"))
+def floor_finding(groups: Analysis) -> str:
+    """Return what neighbours share of the error of one network and of several, as a sentence."""
+    parts = []
+    for title, group in groups.items():
+        names = {"one": f"one {title}", "all": f"the mean of {group['test']['count']}"}
+        for key, found in group.get("avoidable", {}).items():
+            share, left = found["shared"]["mean"] / found["mse"]["mean"], found["floor"]["mean"]
+            parts.append(f"{share:.0%} of the error of {names[key]}, which leaves {left:.4f}")
+    return f"Neighbours share {', and '.join(parts)}."
+
+
+def best_group(groups: Analysis) -> str:
+    """Return the title of the networks whose mean errs least on validation images."""
+    return min(groups, key=lambda title: groups[title]["validation"]["all"]["mean"])
+
+
+def ensemble_finding(groups: Analysis) -> str:
+    """Return what the mean of several networks brings, as a sentence."""
+    title = best_group(groups)
+    values = groups[title]["test"]
     one, every = (values[key]["mean"] for key in ("one", "all"))
-    networks = f"On all {values['one']['count']:,} test images {values['count']} U-Nets ({title})"
+    networks = f"On all {values['one']['count']:,} test images {values['count']} networks ({title})"
     return f"{networks} err by {one:.5f}, their mean by {every:.5f}."
 
 
-def ensemble_rows(analysis: Analysis) -> list[Row]:
+def ensemble_rows(groups: Analysis) -> list[Row]:
     """Return what the mean of several networks gains, for each group of them.
 
     The mean of 5 is that of those trained, or is estimated where networks differ in seed alone,
     which have an error of ``infinite`` many.
     """
     rows = []
-    for found in analysis["ensembles"]:
+    for title, found in groups.items():
         five = {}
         for images in ("test", "validation"):
             own, five[images] = found[images], found[images]["all"]
             if "infinite" in own:
                 five[images] = own["infinite"]["mean"] + own["disagreement"]["mean"] / 5
-        first = {"networks": found["title"], "trained": str(found["test"]["count"])}
+        first = {"networks": title, "trained": str(found["test"]["count"])}
         rows.append(first | cells(found | {"five": five}, ENSEMBLE))
     return rows
 

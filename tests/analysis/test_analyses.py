@@ -46,7 +46,7 @@ def made(tmp_path_factory, sample):
 
 
 def test_every_analysis_is_published_with_its_origin(made):
-    assert {*made, "generative"} == set(analyses.PUBLISHED)
+    assert {*made, "generative", "ensembles"} == set(analyses.PUBLISHED)
     for values in made.values():
         assert values["data"] == "sample" and values["origin"]["data_sha256"]
         assert json.loads(json.dumps(values, allow_nan=False)) == values

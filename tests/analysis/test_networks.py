@@ -40,14 +40,14 @@ def made(sample, tmp_path_factory):
         record = {"sha256": "0", "test_accuracy": {}}
         for module in (networks, generative):
             patch.setattr(module, "load_classifier", lambda: (looking, record))
-        path = analyse_networks("sample", images=20, ensemble=2)
+        path = analyse_networks("sample", images=20)
         return analyses.published(path.stem)
 
 
 def test_every_network_has_its_row_beside_the_baselines(made):
     assert json.loads(json.dumps(made, allow_nan=False)) == made
     titles = [method["title"] for method in made["methods"].values()]
-    assert titles[-len(NETWORKS) - 1 :] == [*(NAMES[name] for name in NETWORKS), "2 U-Nets, mixed"]
+    assert titles[-len(NETWORKS) :] == [NAMES[name] for name in NETWORKS]
     assert {"donor, k = 1", "donor, k = 3", "ridge", "k nearest"} <= {*titles}
     assert {name for name, row in made["methods"].items() if row["draws"] > 1} == {
         "donor-1",
@@ -60,36 +60,6 @@ def test_every_network_has_its_row_beside_the_baselines(made):
     }
     assert set(made["runs"]) == set(NETWORKS)
     assert made["runs"]["flow"]["run_id"].startswith("flow-flow-seed0-")
-
-
-def test_u_nets_of_several_seeds_are_averaged_and_tell_of_the_floor(made):
-    assert made["methods"]["ensemble"]["title"] == "2 U-Nets, mixed"
-    assert set(made["floor"]) == {"unet", "ensemble"}
-    assert made["floor"]["ensemble"]["mse"]["count"] == 100
-    averaged, single = (made["methods"][name]["mse"]["mean"] for name in ("ensemble", "unet"))
-    assert averaged != single
-
-
-@pytest.mark.parametrize("ensemble", [-1, 1])
-def test_an_ensemble_of_one_is_refused(ensemble):
-    with pytest.raises(ValueError, match=f"ensemble is {ensemble}, allowed: 0 .none. or 2"):
-        analyse_networks("sample", ensemble=ensemble)
-
-
-def test_the_mean_of_u_nets_is_measured_on_all_images_beside_other_variants(made):
-    groups = {group["title"]: group for group in made["ensembles"]}
-    titles = [NAMES[name] for name in ("unet", "unet-member", "unet-wide", "unet-wide-member")]
-    assert list(groups) == [*titles, f"{titles[-1]} and {titles[-2]}, mixed"]
-    for group in groups.values():
-        assert [group[part]["one"]["count"] for part in ("validation", "test")] == [30, 100]
-    ids = [run_id.rsplit("-", 1)[0] for run_id in made["ensembles"][-1]["run_ids"]]
-    assert ids == ["unet-unet-wide-member-seed0", "unet-unet-wide-seed1"]
-    assert "infinite" not in made["ensembles"][-1]["test"]  # of two kinds
-    found = groups[NAMES["unet-wide"]]["test"]
-    one, both, infinite = (found[key]["mean"] for key in ("one", "all", "infinite"))
-    assert found["count"] == 2
-    assert found["disagreement"]["mean"] == pytest.approx(2 * (one - both))
-    assert infinite == pytest.approx(2 * both - one)
 
 
 def test_temperature_and_stretch_are_measured_one_by_one_on_validation_images(made):
@@ -124,32 +94,6 @@ def test_claim_9_weighs_paired_differences_of_error_and_realism():
     assert claim.verdict == "true of the error, open of how real it looks"
     methods.pop("gan")
     assert claims.generative({"methods": methods, "images": 2000}).verdict == claims.OPEN
-
-
-def test_what_is_not_measured_now_stays_without_what_depends_on_the_reference(made):
-    fewer = made | {
-        "methods": {n: row for n, row in made["methods"].items() if n not in ("cvae", "ensemble")},
-        "examples": made["examples"] | {"draws": {}, "point": {}},
-        "runs": {},
-    }
-    kept = networks.with_earlier(fewer, made)
-    row = kept["methods"]["cvae"]
-    assert row["mse"] == made["methods"]["cvae"]["mse"]
-    assert row["measured"] == made["origin"]["created"][:10]
-    assert not {*networks.OF_SETS} & {*row, *row["mean"]}
-    assert "frechet" in made["methods"]["cvae"] and "measured" not in kept["methods"]["flow"]
-    assert kept["examples"]["draws"] == {"cvae": made["examples"]["draws"]["cvae"]}
-    assert set(kept["runs"]) == set(NETWORKS)
-    assert [row["method"] for row in tables.realism_rows(kept)][-1].startswith("**true")
-    left_out = {row["title"] for row in kept["methods"].values() if "two_sample" not in row}
-    assert left_out == {"CVAE", "2 U-Nets, mixed"}
-    assert networks.with_earlier(fewer, None) is fewer
-    assert networks.with_earlier(fewer, made | {"images": 10}) is fewer
-
-
-def test_an_unknown_network_is_refused():
-    with pytest.raises(ValueError, match=r"network 'vae' is not known; did you mean 'cvae'\?"):
-        analyse_networks("sample", ["vae"])
 
 
 def test_a_network_that_is_published_is_not_trained_again(

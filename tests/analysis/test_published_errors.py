@@ -35,6 +35,12 @@ def test_means_and_intervals_follow_from_the_errors(analysis):
         same(bootstrap(errors), stored)
 
 
+def test_means_of_several_networks_follow_from_the_errors():
+    measured = [g for g in published("ensembles")["groups"].values() if "errors" in g]
+    for group in measured:
+        same(bootstrap(decode_errors(group["errors"])), group["test"]["all"])
+
+
 def test_paired_differences_follow_from_the_errors():
     baselines, drawn = published("baselines"), published("generative")
     for values, other, stored in (

@@ -41,9 +41,15 @@ def test_the_table_ends_with_the_true_images():
 def test_what_could_be_avoided_is_told_of_each_predictor():
     value = {"mean": 0.01, "low": 0.009, "high": 0.011}
     found = {"mse": value, "shared": value, "floor": value}
-    analysis = {"methods": {"unet": {"title": "U-Net"}}, "floor": {"unet": found}}
-    (row,) = tables.floor_rows(analysis)
-    assert row["predictor"] == "U-Net" and row["left"] == "0.0100 [0.0090, 0.0110]"
+    group = {"test": {"count": 3}, "avoidable": {"one": found, "all": found}}
+    groups = {"U-Net": group, "other": {"test": {"count": 3}}}
+    one, every = tables.floor_rows(groups)
+    assert one["predictor"] == "U-Net" and one["left"] == "0.0100 [0.0090, 0.0110]"
+    assert every["predictor"] == "mean of 3, U-Net"
+    assert tables.floor_finding(groups) == (
+        "Neighbours share 100% of the error of one U-Net, which leaves 0.0100, and 100% of the"
+        " error of the mean of 3, which leaves 0.0100."
+    )
 
 
 def realism(lowest, above, auc):
@@ -74,12 +80,12 @@ def test_what_an_ensemble_gains_is_told_and_shown():
     test, validation = ensemble_values(0.02, 0.018, 0.017, 0.003), ensemble_values(1, 1, 0.1, 0.5)
     for values in (test, validation):
         del values["infinite"]  # they are of two kinds
-    analysis = {"ensembles": [{"title": "a and b", "test": test, "validation": validation}]}
-    assert tables.ensemble_finding(analysis) == (
-        "On all 10,000 test images 3 U-Nets (a and b) err by 0.02000, their mean by 0.01800."
+    groups = {"a and b": {"test": test, "validation": validation}}
+    worse = groups["a and b"] | {"validation": ensemble_values(2, 2, 0.1, 0.5)}
+    assert tables.ensemble_finding({"c": worse} | groups) == (
+        "On all 10,000 test images 3 networks (a and b) err by 0.02000, their mean by 0.01800."
     )
-    assert tables.ensemble_finding({"methods": {}}) == ""
-    assert tables.ensemble_rows(analysis) == [
+    assert tables.ensemble_rows(groups) == [
         {
             "networks": "a and b",
             "trained": "3",
