@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .config import RunConfig
-from .data import Dataset, Images, Splits, batches, load, split
+from .data import Dataset, Images, Splits, batches, join, load, split, to_grey
 from .evaluation import structural_similarity
 from .models import build_model
 from .progress import countdown
-from .runs import Run, default_runs_dir
+from .runs import Run, default_runs_dir, find_run
 from .runs.checkpoint import begin, finish, save_epoch, truthful
 from .runs.provenance import choose_device, device_name
+from .runs.published import published_runs
 
 EVALUATION_BATCH = 2000
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -51,6 +53,26 @@ def build_optimizer(config: RunConfig, weights: Iterable[Tensor]) -> torch.optim
         "sgd": (torch.optim.SGD, {"momentum": config.momentum, "fused": True}),
     }[config.optimizer]
     return rule(weights, lr=config.learning_rate, weight_decay=config.weight_decay, **options)
+
+
+def taught(images: Images, config: RunConfig) -> Images:
+    """Return training images with what the teacher makes of them for unknown halves.
+
+    A smaller network learns more from a larger one's answers, which have less noise than the truth
+    (Hinton et al. 2015). They are rounded to 256 grey values, as images are. ValueError if the
+    teacher saw images that validate here, or other halves of them.
+    """
+    if not config.teacher:
+        return images
+    published = {run.config.run_id: run for run in published_runs().values()}
+    run = published.get(config.teacher) or find_run(config.teacher)
+    for name in ("data", "split", "given"):
+        its, own = getattr(run.config, name), getattr(config, name)
+        if its != own:
+            raise ValueError(f"teacher {config.teacher} has {name} = {its!r}; here it is {own!r}")
+    left, _ = images.halves(config.given)
+    completed = join(left, run.model().predict(left), config.given)
+    return replace(images, images=to_grey(completed))
 
 
 def train_epoch(
@@ -95,7 +117,8 @@ class Trainer:
 
     def __init__(self, config: RunConfig, splits: Splits, device: torch.device):
         self.config, self.device = config, device
-        self.train, self.validation = splits.train.to(device), splits.validation.to(device)
+        self.train = taught(splits.train.to(device), config)
+        self.validation = splits.validation.to(device)
         torch.manual_seed(config.seed)  # weights and dropout; `fit` restores the old state
         self.model = build_model(config.model, config.model_settings).to(device)
         self.order = torch.Generator().manual_seed(config.seed)

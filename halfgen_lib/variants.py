@@ -20,6 +20,17 @@ _PUBLIC_CODE = {
 }
 _UNET = _TRAINED | {"model": "unet", "model_settings": _NETWORK}
 _SAMPLER = _RECIPE | {"batch_size": 128, "learning_rate": 1e-3, "ema": 0.999, "keep": "last"}
+_FAST = _RECIPE | {
+    "model_settings": {"negative_slope": 0.2},
+    "weight_decay": 0.05,
+    "ema": 0.999,
+    "epochs": 16,
+    "batch_size": 128,
+    "learning_rate": 4e-3,
+    "momentum": 0.7,
+    "precision": "bfloat16",
+}
+UNET_RUN = "unet-unet-seed0-6482061895"  # published as ``unet``
 
 
 def _unet(**settings: Any) -> dict[str, Any]:
@@ -65,11 +76,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "long": {"epochs": 60},
     "bfloat16": {"precision": "bfloat16"},
     "mlp": _RECIPE | {"model": "mlp", "epochs": 8, "batch_size": 128, "learning_rate": 1e-3},
-    # the seed's own layers, and its training not: what the network can do
-    "fast": _RECIPE
-    | {"model_settings": {"negative_slope": 0.2}, "weight_decay": 0.05, "ema": 0.999}
-    | {"epochs": 16, "batch_size": 128, "learning_rate": 4e-3, "momentum": 0.7}
-    | {"precision": "bfloat16"},
+    # the seed's own layers, and its training not: what the network can do, alone and taught
+    "fast": _FAST,
+    "fast-distilled": _FAST | {"epochs": 32, "teacher": UNET_RUN},
     # beyond the seed: networks of our own, each with its recipe, at a size that a CPU can train
     "unet": _UNET,
     "unet-tiny": _unet(widths=(4, 8, 16, 16)),
@@ -116,7 +125,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "precision": ("default", "bfloat16"),
     "protocol": ("default", "as_published", "as_published-long"),
     "convolution": ("default", "mlp"),
-    "recipe": ("default", "fast"),
+    "recipe": ("default", "fast", "fast-distilled"),
 }
 
 

@@ -16,7 +16,7 @@ from halfgen_lib.data import Splits, batches, split
 from halfgen_lib.files import write_atomic
 from halfgen_lib.models import build_model
 from halfgen_lib.runs import Run, RunError, choose_run, find_run
-from halfgen_lib.training import LOSSES, Trainer, TrainingError, choose_device, fit
+from halfgen_lib.training import LOSSES, Trainer, TrainingError, choose_device, fit, taught
 
 
 def weights(run, name="model"):
@@ -252,6 +252,24 @@ def test_flip_trains_on_mirrored_images_too(sample):
     same = (plain == flipped).flatten(1).all(1)
     mirrored = (plain.flip(3) == flipped).flatten(1).all(1)
     assert (same | mirrored).all() and 60 < mirrored.sum() < 140
+
+
+@pytest.mark.parametrize("given", ["left", "bottom"])
+def test_a_teachers_completions_are_what_training_aims_at(given, tiny_config, sample):
+    teacher = fit(tiny_config(epochs=1, given=given), sample, quiet=True)
+    config = tiny_config(epochs=1, given=given, seed=1, teacher=teacher.run_id)
+    images = split(sample).train
+    left, _ = images.halves(given)
+    kept, aimed = taught(images, config).halves(given)
+    assert torch.equal(kept, left)
+    assert (aimed - teacher.model().predict(left)).abs().max() < 0.51 / 255
+    assert taught(images, tiny_config()) is images
+    alone = fit(tiny_config(epochs=1, given=given, seed=1), sample, quiet=True)
+    assert fit(config, sample, quiet=True).history["train_loss"] != alone.history["train_loss"]
+    with pytest.raises(ValueError, match=f"has given = '{given}'; here it is 'top'"):
+        taught(images, tiny_config(given="top", teacher=teacher.run_id))
+    with pytest.raises(ValueError, match="has split = 'holdout'; here it is 'as_published'"):
+        taught(images, tiny_config(given=given, split="as_published", teacher=teacher.run_id))
 
 
 def test_config_json_can_be_read_by_anyone(tiny_config, sample):

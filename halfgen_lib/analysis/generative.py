@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import CLASS_NAMES, Dataset, Images, join, split, stratified_order, to_unit
+from ..data import CLASS_NAMES, Dataset, Images, join, split, stratified_order, to_grey, to_unit
 from ..evaluation import Interval, bootstrap, first_of_each_class, intervals, ratio, seam_step
 from ..progress import steps
 from ..runs.record import encode, encode_errors
 from . import distances, sampling
 from .classifier import Classifier, load_classifier
-from .two_sample import grey, two_sample_test
+from .two_sample import two_sample_test
 
 IMAGES, DRAWS = 2000, 19  # 19 draws bound central intervals of 50 % and of 90 % exactly
 SEED = 0  # of the choice of images and of the draws
@@ -163,7 +163,7 @@ class Evaluation:
             "precision": distances.within(features[0], self.reference),
             "recall": distances.within(self.reference, features[0]),
             "seam": torch.stack([*map(seam_step, left, drawn)]).mean(0).double().numpy(),
-            "black": (grey(drawn) == 0).flatten(2).double().mean((0, 2)).numpy(),
+            "black": (to_grey(drawn) == 0).flatten(2).double().mean((0, 2)).numpy(),
             "agreement": (classes == self.labels).double().mean(0).numpy(),
         }
         sets = (self.learned, join(self.hidden[0], learned)), (self.judged, completed[0])

@@ -12,18 +12,13 @@ import torch.nn.functional as F
 from scipy import stats
 from torch import Tensor
 
-from ..data import HALF_WIDTH, Images, to_unit
+from ..data import HALF_WIDTH, Images, to_grey, to_unit
 from ..evaluation import Interval
 from .classifier import Classifier, train_classifier
 
 EPOCHS = 6
 RESAMPLES = 500
 TRUE, COMPLETED = 0, 1  # the labels
-
-
-def grey(images: Tensor) -> Tensor:
-    """Return images (N, 1, 28, 28) in [0, 1] with the 256 grey values of true ones, as uint8."""
-    return (images * 255).round().byte()
 
 
 def auc(true: np.ndarray, completed: np.ndarray) -> Interval:
@@ -67,7 +62,7 @@ def two_sample_test(
     found = {}
     for name, left in (("whole", 0), ("right", HALF_WIDTH)):
         known, asked = (
-            [F.pad(grey(images)[..., left:], (left, 0)) for images in pair]
+            [F.pad(to_grey(images)[..., left:], (left, 0)) for images in pair]
             for pair in (learned, judged)
         )
         network = learn(*known)

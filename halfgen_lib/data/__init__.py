@@ -156,6 +156,11 @@ def to_unit(images: Tensor) -> Tensor:
     return images.to(torch.float32).div_(255)
 
 
+def to_grey(images: Tensor) -> Tensor:
+    """Return values in [0, 1] as the nearest of 256 grey values, uint8."""
+    return (images * 255).round().byte()
+
+
 def halves(images: Tensor, given: str = "left") -> tuple[Tensor, Tensor]:
     """Cut images (..., 28, 28) into the known and the unknown half, (..., 28, 14) each.
 
