@@ -30,6 +30,8 @@ def results_section() -> str:
     networks = {
         "its public code, trained here: an affine map under a sigmoid": study["as_published"],
         "the network that its text describes": study["default"],
+        "the same layers, better trained": study["fast"],
+        "the same layers, taught by the U-Net": study["fast-distilled"],
         "a U-Net without the bottleneck": beyond["unet"],
         "a wider U-Net": beyond["unet-wide"],
     }
