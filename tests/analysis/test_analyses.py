@@ -157,7 +157,6 @@ def test_claims_without_evidence_are_open():
         claims.learning_rate_drops({}),
         claims.overfitting({}),
         claims.more_data({}, {}),
-        claims.generative({"methods": {}}),
     ):
         assert claim.verdict == claims.OPEN and "not computed yet" in claim.measured
 
