@@ -71,7 +71,9 @@ class RunConfig(Settings):
     )
     flip: bool = _field(False, "mirror training images left-right at random")
     shift: int = _field(0, "move training images by up to so many pixels at random", ge=0, le=8)
-    teacher: str = _field("", "a run whose completions training aims at, not at the truth; none")
+    teacher: str = _field(
+        "", "a run whose completions are the targets; none: the truth", pattern=r"^[\w.-]*$"
+    )
     epochs: int = _field(20, "passes over the training set", ge=1, le=10_000)
     batch_size: int = _field(512, "images a gradient step", ge=2, le=60_000)
     loss: Literal["mse", "l1", "huber", "bce", "mse_ssim"] = _field(

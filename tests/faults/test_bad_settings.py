@@ -1,6 +1,7 @@
 """Settings and notebook parameters that make no sense: refused before any work, the field named."""
 
 import math
+import re
 from datetime import timedelta
 
 import pytest
@@ -50,6 +51,8 @@ def wrong_for(spec):
         return outside(spec) | not_finite | words | st.booleans() | foreign | st.just({})
     if spec["type"] == "boolean":
         return st.integers() | st.floats() | words | foreign
+    if "pattern" in spec:
+        return words.filter(lambda word: not re.search(spec["pattern"], word)) | st.integers()
     known = {*MODELS, *VARIANTS}
     return words.filter(lambda word: word not in known) | st.integers() | st.booleans() | foreign
 
