@@ -71,7 +71,7 @@ def taught(images: Images, config: RunConfig) -> Images:
         if its != own:
             raise ValueError(f"teacher {config.teacher} has {name} = {its!r}; here it is {own!r}")
     left, _ = images.halves(config.given)
-    completed = join(left, run.model().predict(left), config.given)
+    completed = join(left, run.model().to(left.device).predict(left), config.given)
     return replace(images, images=to_grey(completed))
 
 

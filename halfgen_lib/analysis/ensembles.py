@@ -1,24 +1,23 @@
 """Means of several networks, on all test images: the analysis ``ensembles``, a group at a time."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..config import RunConfig
 from ..data import Splits, load, split
-from ..evaluation import halves_mse
+from ..evaluation import mse_per_image
 from ..runs import Run
 from ..runs.provenance import now
-from ..runs.record import encode_errors, results_path
+from ..runs.record import encode_errors
 from ..settings import known
 from ..variants import NAMES, VARIANTS
 from . import floor
-from .published import finished_run, publish, published
-
-COUNT = 5  # networks of a group
+from .published import analysis_path, finished_run, publish, published
 
 
-def analyse_ensemble(variants: Sequence[str], count: int = COUNT, data: str = "full") -> Path:
+def analyse_ensemble(variants: Sequence[str], count: int, data: str = "full") -> Path:
     """Measure the mean of networks of these variants in turn, of seeds 0, 1, ..., and publish it.
 
     The networks are trained if need be. The group takes the place of one of the same variants in
@@ -32,7 +31,7 @@ def analyse_ensemble(variants: Sequence[str], count: int = COUNT, data: str = "f
     configs = [RunConfig.of_variant(name, seed=seed, data=data) for seed, name in enumerate(own)]
     runs = [finished_run(config, dataset) for config in configs]
     title = " and ".join(NAMES[name] for name in variants) + " in turn" * (len(variants) > 1)
-    path = results_path("ensembles" + "-sample" * dataset.is_sample)
+    path = analysis_path("ensembles", dataset)
     groups = published(path.stem)["groups"] if path.exists() else {}
     groups[title] = ensemble_analysis(runs, split(dataset, "holdout"))
     return publish("ensembles", {"groups": groups}, dataset)
@@ -46,7 +45,7 @@ def ensemble_analysis(runs: Sequence[Run], splits: Splits) -> dict[str, Any]:
     ``avoidable``: how much of the test error of the first network and of all (:func:`floor.
     avoidable`); the mean's ``errors`` of each test image.
     """
-    networks = [run.model().predict for run in runs]
+    networks = [cache(run.model().predict) for run in runs]  # each is asked for the same images
     mean = floor.mean_of(networks)
     parts = {"validation": splits.validation.halves(), "test": splits.test.halves()}
     found = {name: floor.ensemble_error(networks, halves) for name, halves in parts.items()}
@@ -55,6 +54,7 @@ def ensemble_analysis(runs: Sequence[Run], splits: Splits) -> dict[str, Any]:
             del values["infinite"]
     both = parts["test"], parts["validation"]
     avoidable = {"one": floor.avoidable(networks[0], *both), "all": floor.avoidable(mean, *both)}
-    errors = encode_errors(halves_mse(mean, splits.test))
+    left, right = parts["test"]
+    errors = encode_errors(mse_per_image(mean(left), right).numpy())
     named = {"measured": now(), "run_ids": [run.config.run_id for run in runs]}
     return named | found | {"avoidable": avoidable, "errors": errors}

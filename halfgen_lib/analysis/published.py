@@ -20,9 +20,14 @@ from .baselines import fit_baselines
 PUBLISHED = ("baselines", "erratum", "audit", "facing", "generative", "ensembles")
 
 
+def analysis_path(name: str, dataset: Dataset) -> Path:
+    """Return where an analysis is published: ``report/results/<name>[-sample].json``."""
+    return results_path(name + "-sample" * dataset.is_sample)
+
+
 def publish(name: str, values: dict[str, Any], dataset: Dataset) -> Path:
-    """Write an analysis to ``report/results/<name>[-sample].json`` with its origin; return that."""
-    path = results_path(name + "-sample" * dataset.is_sample)
+    """Write an analysis to its :func:`analysis_path`, with its origin; return that."""
+    path = analysis_path(name, dataset)
     path.parent.mkdir(parents=True, exist_ok=True)
     origin = provenance(choose_device("cpu"), dataset.sha256)
     write_json(path, {"data": dataset.name, "origin": origin, **values})
