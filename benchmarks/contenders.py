@@ -40,10 +40,9 @@ class Contender:
 
     @torch.inference_mode()
     def complete(self, left: Tensor) -> Tensor:
-        """Return right halves as this contender's user would compute them."""
+        """Return right halves as this contender's user would compute them, in evaluation mode."""
         if hasattr(self.network, "predict"):
             return self.network.predict(left, batch_size=len(left))
-        self.network.eval()
         return self.network(left)
 
 

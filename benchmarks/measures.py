@@ -133,6 +133,8 @@ def measure_inference(plan: Plan, splits: Splits, device: torch.device) -> Value
     """Return the completions a second of plain loop and ours: batch size -> contender -> spread."""
     few = Splits(*(3 * [splits.validation.select(torch.arange(plan.batch_size))]))
     both = {name: build(name, few, device, plan.batch_size) for name in ("plain", "ours")}
+    for contender in both.values():
+        contender.network.eval()  # once: who completes one image after another does so, too
     left = splits.train.halves()[0].to(device)
     measured: Values = {}
     for size in plan.inference:
