@@ -40,20 +40,22 @@ def analyse_ensemble(variants: Sequence[str], count: int, data: str = "full") ->
 def ensemble_analysis(runs: Sequence[Run], splits: Splits) -> dict[str, Any]:
     """Return what is told of the mean of runs' networks.
 
-    Their ``run_ids``; errors on ``validation`` and ``test`` images (:func:`floor.ensemble_error`;
-    that of infinitely many is estimated of networks that differ in their seed alone);
-    ``avoidable``: how much of the test error of the first network and of all (:func:`floor.
-    avoidable`); the mean's ``errors`` of each test image.
+    Their ``run_ids``; errors on ``validation`` and ``test`` images (:func:`floor.ensemble_error`);
+    ``avoidable``: how much of the test error of one network and of all (:func:`floor.avoidable`);
+    the mean's ``errors`` of each test image. Only of networks that differ in their seed alone, the
+    error of one stands for that of any, and that of infinitely many is estimated.
     """
     networks = [cache(run.model().predict) for run in runs]  # each is asked for the same images
     mean = floor.mean_of(networks)
     parts = {"validation": splits.validation.halves(), "test": splits.test.halves()}
     found = {name: floor.ensemble_error(networks, halves) for name, halves in parts.items()}
+    predictors = {"one": networks[0], "all": mean}
     if len({run.config.variant for run in runs}) > 1:
+        del predictors["one"]
         for values in found.values():
             del values["infinite"]
     both = parts["test"], parts["validation"]
-    avoidable = {"one": floor.avoidable(networks[0], *both), "all": floor.avoidable(mean, *both)}
+    avoidable = {name: floor.avoidable(each, *both) for name, each in predictors.items()}
     left, right = parts["test"]
     errors = encode_errors(mse_per_image(mean(left), right).numpy())
     named = {"measured": now(), "run_ids": [run.config.run_id for run in runs]}

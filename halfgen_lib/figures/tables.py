@@ -232,13 +232,20 @@ def floor_rows(groups: Analysis) -> list[Row]:
 
 
 def floor_finding(groups: Analysis) -> str:
-    """Return what neighbours share of the error of one network and of several, as a sentence."""
-    parts = []
-    for title, group in groups.items():
-        names = {"one": f"one {title}", "all": f"the mean of {group['test']['count']}"}
-        for key, found in group.get("avoidable", {}).items():
-            share, left = found["shared"]["mean"] / found["mse"]["mean"], found["floor"]["mean"]
-            parts.append(f"{share:.0%} of the error of {names[key]}, which leaves {left:.4f}")
+    """Return what neighbours share of one network's error, and of that of the best mean's networks.
+
+    Of the first network that was measured, and the mean that errs least on validation images.
+    """
+    measured = {title: group.get("avoidable", {}) for title, group in groups.items()}
+    best = best_group(groups)
+    told = [(f"one {title}", found["one"]) for title, found in measured.items() if "one" in found]
+    mean = f"the mean of {groups[best]['test']['count']} networks ({best})"
+    told = told[:1] + [(mean, found) for key, found in measured[best].items() if key == "all"]
+    parts = (
+        f"{found['shared']['mean'] / found['mse']['mean']:.0%} of the error of {name}, which leaves"
+        f" {found['floor']['mean']:.4f}"
+        for name, found in told
+    )
     return f"Neighbours share {', and '.join(parts)}."
 
 

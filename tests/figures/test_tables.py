@@ -41,15 +41,17 @@ def test_the_table_ends_with_the_true_images():
 def test_what_could_be_avoided_is_told_of_each_predictor():
     value = {"mean": 0.01, "low": 0.009, "high": 0.011}
     found = {"mse": value, "shared": value, "floor": value}
-    group = {"test": {"count": 3}, "avoidable": {"one": found, "all": found}}
-    groups = {"U-Net": group, "other": {"test": {"count": 3}}}
+    sizes, both = {"test": {"count": 3}}, {"avoidable": {"one": found, "all": found}}
+    groups = {"U-Net": sizes | {"validation": {"all": {"mean": 0.1}}} | both}
+    groups["other"] = sizes | {"validation": {"all": {"mean": 0.2}}}
     one, every = tables.floor_rows(groups)
     assert one["predictor"] == "U-Net" and one["left"] == "0.0100 [0.0090, 0.0110]"
     assert every["predictor"] == "mean of 3, U-Net"
-    assert tables.floor_finding(groups) == (
-        "Neighbours share 100% of the error of one U-Net, which leaves 0.0100, and 100% of the"
-        " error of the mean of 3, which leaves 0.0100."
-    )
+    finding = "Neighbours share 100% of the error of one U-Net, which leaves 0.0100"
+    of_mean = "100% of the error of the mean of 3 networks (U-Net), which leaves 0.0100."
+    assert tables.floor_finding(groups) == f"{finding}, and {of_mean}"
+    groups["other"]["validation"]["all"]["mean"] = 0.05  # the best mean, of which nothing is known
+    assert tables.floor_finding(groups) == f"{finding}."
 
 
 def realism(lowest, above, auc):
