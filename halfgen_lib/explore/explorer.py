@@ -82,7 +82,7 @@ class Explorer(widgets.VBox):
         classes = [("all classes", -1), *zip(CLASS_NAMES, range(len(CLASS_NAMES)), strict=True)]
         self._class = _control(widgets.Dropdown, "class", options=classes)
         self._given = _control(widgets.Dropdown, "known side", options=get_args(Side), value=given)
-        number = _control(widgets.BoundedIntText, "test image", max=len(self.test) - 1)
+        number = _control(widgets.BoundedIntText, "from test image", max=len(self.test) - 1)
         file = _control(widgets.FileUpload, "a picture of yours", accept="image/*")
         orders = [_control(widgets.Button, name) for name in ORDERS]
         names = zip(self.names.values(), self.names, strict=True)

@@ -122,7 +122,7 @@ function render({ model, el }) {
   function showPanels(panels, of) {
     redraw = () => showPanels(panels, of);
     const compared = of.truth && pressed(errors) && of.image;
-    const scores = panels.map(({ image }) => of.truth && image
+    const scores = panels.map(({ image }) => of.truth
       ? image.reduce((sum, value, i) => sum + (value - of.image[i]) ** 2, 0) / HALF : NaN);
     const words = scores.map((score) => score >= 0 ? "MSE " + score.toFixed(4) : "");
     find(".try-results").replaceChildren(...panels.map(({ name, words: about, image, row }, k) => {
@@ -131,9 +131,9 @@ function render({ model, el }) {
       [name, words[k], about].forEach((text, i) => { captions[i].textContent = text; });
       figure.classList.toggle("try-better", panels.length > 1 && scores[k] === Math.min(...scores));
       const target = figure.querySelector("canvas"), what = compared ? "Errors of " : "Made by ";
-      target.setAttribute("aria-label", image ? what + name + ": " + of.title : "Not drawn yet");
+      target.setAttribute("aria-label", what + name + ": " + of.title);
       if (row) figure.style.width = "calc(100cqw / " + row + " - 1rem)"; // so many in a row
-      if (image) draw(target, image, WHOLE, compared);
+      draw(target, image, WHOLE, compared);
       return figure;
     }));
     const spoken = [of.title, ...panels.map(({ name }, k) => name + " " + words[k])].join(", ");
@@ -153,7 +153,7 @@ function render({ model, el }) {
     if (serial !== model.get("value").serial) return; // it is that of an older question
     asked = null;
     showPanels(panels.map(({ image, ...panel }) => (
-      { ...panel, image: image.byteLength && new Float32Array(bytesOf(image).buffer) })), of);
+      { ...panel, image: new Float32Array(bytesOf(image).buffer) })), of);
     if (of !== state) ask();
   }
   function change(next, before = past) { // changes between two frames are shown together

@@ -225,7 +225,7 @@ def test_test_images_are_chosen_by_class_order_and_number(explorer, sample):
         positions = [int(title.split()[-1]) for title in chosen()[0]]
         expected = sample.test.images[positions, 0].numpy()
         assert np.array_equal(chosen()[1], expected), name
-    controls["test image"].value = 97
+    controls["from test image"].value = 97
     assert [int(title.split()[-1]) for title in chosen()[0]] == [97, 98, 99]
 
 

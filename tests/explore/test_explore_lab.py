@@ -179,7 +179,7 @@ def test_the_shown_picture_follows_every_control(page, screenshots):
     assert "Ankle boot, test image" in place.locator(".try-draw small").inner_text()
     changes(page, place, lambda: place.locator(".try-images label").nth(3).click())
     changes(page, place, place.get_by_role("button", name="worst").click)
-    number = place.get_by_label("test image", exact=True)
+    number = place.get_by_label("from test image", exact=True)
 
     def count_from():
         number.fill("7")
