@@ -21,7 +21,7 @@ from .models import build_model
 from .progress import countdown
 from .runs import Run, default_runs_dir, find_run
 from .runs.checkpoint import begin, finish, save_epoch, truthful
-from .runs.provenance import choose_device, device_name
+from .runs.provenance import bfloat16_pays, choose_device, device_name
 from .runs.published import published_runs
 
 EVALUATION_BATCH = 2000
@@ -253,6 +253,8 @@ def fit(
     device = choose_device(config.device)
     hint = "; no GPU was found: that is fine, it only takes longer" if device.type == "cpu" else ""
     say(f"training on {device_name(device)}{hint}")
+    if config.precision == "bfloat16" and not bfloat16_pays(device):
+        say("bfloat16 is slow here, for want of such instructions: try precision float32")
     dataset = dataset or load(config.data)
     splits = split(dataset, config.split, train_size=config.train_size)
     with run.locked(), torch.random.fork_rng():

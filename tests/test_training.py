@@ -195,6 +195,16 @@ def test_progress_is_a_line_an_epoch(tiny_config, sample, capsys):
     assert "training on" in out
 
 
+@pytest.mark.parametrize(("precision", "pays"), [("float32", 0), ("bfloat16", 0), ("bfloat16", 1)])
+def test_slow_arithmetic_is_told_of_before_it_is_used(
+    precision, pays, tiny_config, sample, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("halfgen_lib.training.bfloat16_pays", lambda device: pays)
+    fit(tiny_config(epochs=1, precision=precision), sample, runs_dir=tmp_path)
+    told = "bfloat16 is slow here" in capsys.readouterr().out
+    assert told == (precision == "bfloat16" and not pays)
+
+
 def test_a_folder_that_has_no_locks_is_not_a_run_in_use(tiny_config, sample, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
