@@ -1,6 +1,7 @@
 """What the tests share: no network, no GPU, no run left in the project."""
 
 import os
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -77,3 +78,25 @@ def results_dir(tmp_path, monkeypatch):
 @pytest.fixture
 def generator():
     return torch.Generator().manual_seed(0)
+
+
+@contextmanager
+def small_analyses(sample, folder):
+    """Analyses in a folder of their own: of the sample and of small networks, for an epoch each."""
+    from halfgen_lib.analysis import ensembles, networks, published
+    from halfgen_lib.training import fit
+
+    def fit_small(config, dataset):
+        own = {"features": [4, 4, 8]} if config.model == "cae" else {}  # its paddings are for three
+        changes = {"seed": config.seed, "data": "sample", "epochs": 1}
+        settings = SMALL[config.model] | own
+        small = RunConfig.of_variant(config.variant, model_settings=settings, **changes)
+        return fit(small, dataset, quiet=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HALFGEN_RUNS", str(folder / "runs"))
+        patch.setenv("HALFGEN_RESULTS", str(folder / "results"))
+        for module in (ensembles, networks, published):
+            patch.setattr(module, "load", lambda _: sample)
+        patch.setattr(published, "fit", fit_small)
+        yield patch

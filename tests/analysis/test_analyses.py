@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from conftest import small_analyses
 
 from halfgen_lib.analysis import audits, claims
 from halfgen_lib.analysis import published as analyses
@@ -18,7 +19,6 @@ from halfgen_lib.figures import tables
 from halfgen_lib.models import build_model
 from halfgen_lib.runs import RunError
 from halfgen_lib.runs.record import decode, decode_errors, encode, results_path
-from halfgen_lib.training import fit
 
 TINY = {"features": [4, 8], "hidden_dim": 16, "latent_dim": 4}
 
@@ -28,19 +28,7 @@ pytestmark = pytest.mark.usefixtures("results_dir")
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, sample):
     """Every analysis, of three tiny runs of one epoch."""
-    folder = tmp_path_factory.mktemp("analyses")
-
-    def fit_small(config, dataset):
-        own = {"features": [4, 4, 8], "hidden_dim": 16, "latent_dim": 4}  # paddings are for three
-        own = own if config.model == "cae" else {}
-        small = RunConfig.of_variant(config.variant, data="sample", epochs=1, model_settings=own)
-        return fit(small, dataset, quiet=True)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HALFGEN_RUNS", str(folder / "runs"))
-        patch.setenv("HALFGEN_RESULTS", str(folder / "results"))
-        patch.setattr(analyses, "load", lambda _: sample)
-        patch.setattr(analyses, "fit", fit_small)
+    with small_analyses(sample, tmp_path_factory.mktemp("analyses")):
         paths = analyses.analyse("sample")
         return {path.stem.removesuffix("-sample"): analyses.published(path.stem) for path in paths}
 

@@ -1,16 +1,13 @@
 """Means of several networks: tiny ones, on the sample."""
 
 import pytest
-from conftest import SMALL
+from conftest import small_analyses
 
-from halfgen_lib.analysis import ensembles
 from halfgen_lib.analysis import published as analyses
 from halfgen_lib.analysis.ensembles import analyse_ensemble
-from halfgen_lib.config import RunConfig
 from halfgen_lib.evaluation import bootstrap
 from halfgen_lib.figures import tables
 from halfgen_lib.runs.record import decode_errors
-from halfgen_lib.training import fit
 from halfgen_lib.variants import NAMES
 
 MIXED = f"{NAMES['unet-wide-member']} and {NAMES['unet-wide']} in turn"
@@ -18,18 +15,7 @@ MIXED = f"{NAMES['unet-wide-member']} and {NAMES['unet-wide']} in turn"
 
 @pytest.fixture(scope="module")
 def groups(sample, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("ensembles")
-
-    def fit_small(config, dataset):
-        own = {"variant": config.variant, "seed": config.seed, "data": "sample", "epochs": 1}
-        small = RunConfig(model=config.model, model_settings=SMALL[config.model], **own)
-        return fit(small, dataset, quiet=True)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HALFGEN_RUNS", str(folder / "runs"))
-        patch.setenv("HALFGEN_RESULTS", str(folder / "results"))
-        patch.setattr(ensembles, "load", lambda _: sample)
-        patch.setattr(ensembles, "finished_run", fit_small)
+    with small_analyses(sample, tmp_path_factory.mktemp("ensembles")):
         analyse_ensemble(["unet"], 3, "sample")
         analyse_ensemble(["unet-wide-member", "unet-wide"], 2, "sample")
         path = analyse_ensemble(["unet"], 2, "sample")  # in place of the first

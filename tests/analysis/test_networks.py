@@ -3,12 +3,11 @@
 import json
 
 import pytest
-from conftest import SMALL
+from conftest import small_analyses
 
 from halfgen_lib.analysis import claims, classifier, generative, networks
 from halfgen_lib.analysis import published as analyses
 from halfgen_lib.analysis.networks import NETWORKS, analyse_networks
-from halfgen_lib.config import RunConfig
 from halfgen_lib.figures import tables
 from halfgen_lib.models import REVISIONS
 from halfgen_lib.runs.published import publish_run
@@ -18,24 +17,7 @@ from halfgen_lib.variants import NAMES
 
 @pytest.fixture(scope="module")
 def made(sample, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("beyond")
-
-    def fit_small(config, dataset):
-        small = RunConfig(
-            model=config.model,
-            variant=config.variant,
-            seed=config.seed,
-            data="sample",
-            model_settings=SMALL[config.model],
-            epochs=1,
-        )
-        return fit(small, dataset, quiet=True)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HALFGEN_RUNS", str(folder / "runs"))
-        patch.setenv("HALFGEN_RESULTS", str(folder / "results"))
-        patch.setattr(networks, "load", lambda _: sample)
-        patch.setattr(analyses, "fit", fit_small)
+    with small_analyses(sample, tmp_path_factory.mktemp("beyond")) as patch:
         looking, _ = classifier.train_classifier(sample.train, sample.test, epochs=1)
         record = {"sha256": "0", "test_accuracy": {}}
         for module in (networks, generative):
