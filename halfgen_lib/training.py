@@ -107,9 +107,9 @@ def validation_mse(model: nn.Module, images: Images, given: str) -> float:
     model.eval()
     total, pixels = 0.0, 0
     for left, right in batches(images, EVALUATION_BATCH, None, given=given):
-        total = total + F.mse_loss(model(left), right, reduction="sum").double()
+        total += F.mse_loss(model(left), right, reduction="sum").item()  # as float64, on any device
         pixels += right.numel()
-    return float(total) / pixels
+    return total / pixels
 
 
 class Trainer:

@@ -10,8 +10,11 @@ from functools import partial
 import pytest
 import torch
 from conftest import SMALL
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from halfgen_lib import training
+from halfgen_lib.config import RunConfig
 from halfgen_lib.data import Splits, batches, split
 from halfgen_lib.files import write_atomic
 from halfgen_lib.models import build_model
@@ -286,6 +289,25 @@ def test_config_json_can_be_read_by_anyone(tiny_config, sample):
     run = fit(tiny_config(epochs=1), sample, quiet=True)
     for name in ("config.json", "metrics.json", "status.json"):
         json.loads((run.directory / name).read_text())
+
+
+class NoFloat64(TorchDispatchMode):
+    """Refuse what Apple's GPUs cannot do: numbers of double precision."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        found = function(*args, **(kwargs or {}))
+        for each in tree_leaves(found):
+            assert getattr(each, "dtype", None) != torch.float64, function
+        return found
+
+
+@pytest.mark.parametrize("model", SMALL)
+def test_an_epoch_needs_no_numbers_that_a_gpu_may_lack(model, sample):
+    settings = {"data": "sample", "schedule": "one_cycle", "ema": 0.9, "flip": True, "shift": 1}
+    config = RunConfig(model=model, model_settings=SMALL[model], **settings)
+    trainer = Trainer(config, split(sample), torch.device("cpu"))
+    with NoFloat64():
+        trainer.run_epoch()
 
 
 @pytest.mark.parametrize("loss", LOSSES)
