@@ -198,22 +198,27 @@ def with_true_images(analysis: Analysis) -> list[tuple[str, Analysis]]:
     return [(row["title"].replace(" = ", f"{NBSP}={NBSP}"), row) for row in rows]
 
 
+def spoken(row: Analysis) -> str:
+    """Return a method's title as a sentence has it."""
+    return row["title"].replace(", k = ", f" with k{NBSP}={NBSP}")
+
+
 def realism_finding(analysis: Analysis) -> str:
     """Return whose draws look most real, as far as paired intervals tell, as sentences."""
     methods, found = analysis["methods"], analysis["realism"]
     if not found:
         return ""
     lowest, above = methods[found["lowest"]], found["above"]
-    near = [methods[name]["title"] for name, value in above.items() if value["low"] <= 0]
+    near = [f"the {spoken(methods[name])}" for name, value in above.items() if value["low"] <= 0]
     drawn = drawing(methods).values()
-    auc = {row["title"]: row["two_sample"]["whole"]["mean"] for row in drawn}
+    auc = {spoken(row): row["two_sample"]["whole"]["mean"] for row in drawn}
     hardest = min(auc, key=auc.__getitem__)
     alone = ", and no other is within chance of it, image by image" if not near else ""
     shared = f", which the images do not tell from {', '.join(near)}" if near else ""
     return (
-        f"By Fréchet distance the draws of {lowest['title']} look most real"
+        f"By Fréchet distance the draws of the {spoken(lowest)} look most real"
         f" ({lowest['frechet']['mean']:.1f}){shared}{alone}. A network that learned to tell"
-        f" completed images from true ones is least sure of {hardest}, with an area of"
+        f" completed images from true ones is least sure of the {hardest}, with an area of"
         f" {auc[hardest]:.2f} under its curve."
     )
 

@@ -67,9 +67,9 @@ def test_most_real_is_said_only_where_images_tell_it():
     far, near = ({"mean": 1.0, "low": low, "high": 2.0} for low in (0.5, -0.5))
     auc = {"donor": 0.66, "flow": 0.6}
     alone = tables.realism_finding(realism("donor", {"flow": far}, auc))
-    assert "of donor look most real (9.1), and no other" in alone and "sure of flow" in alone
+    assert "the donor look most real (9.1), and no other" in alone and "sure of the flow" in alone
     shared = tables.realism_finding(realism("donor", {"flow": near}, auc))
-    assert "which the images do not tell from flow" in shared and "no other" not in shared
+    assert "which the images do not tell from the flow" in shared and "no other" not in shared
     assert tables.realism_finding({"methods": {}, "realism": {}}) == ""
 
 
