@@ -242,10 +242,10 @@ def floor_finding(groups: Analysis) -> str:
     Of the first network that was measured, and the mean that errs least on validation images.
     """
     measured = {title: group.get("avoidable", {}) for title, group in groups.items()}
-    best = best_group(groups)
     told = [(f"one {title}", found["one"]) for title, found in measured.items() if "one" in found]
-    mean = f"the mean of {groups[best]['test']['count']} networks ({best})"
-    told = told[:1] + [(mean, found) for key, found in measured[best].items() if key == "all"]
+    del told[1:]
+    if found := measured[best := best_group(groups)].get("all"):
+        told.append((f"the mean of {groups[best]['test']['count']} networks ({best})", found))
     parts = (
         f"{found['shared']['mean'] / found['mse']['mean']:.0%} of the error of {name}, which leaves"
         f" {found['floor']['mean']:.4f}"

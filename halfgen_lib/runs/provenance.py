@@ -3,7 +3,7 @@
 import platform
 import subprocess
 import sys
-import time
+import timeit
 from datetime import UTC, datetime
 from importlib.metadata import distributions, version
 from pathlib import Path
@@ -46,12 +46,9 @@ def bfloat16_pays(device: torch.device) -> bool:
     """
 
     def seconds(dtype: torch.dtype) -> float:
-        matrix, times = torch.ones(256, 256, dtype=dtype, device=device), []
-        for _ in range(3):
-            start = time.perf_counter()
-            (matrix @ matrix)[0, 0].item()  # waits for the device
-            times.append(time.perf_counter() - start)
-        return min(times)
+        matrix = torch.ones(256, 256, dtype=dtype, device=device)
+        # item() waits for the device
+        return min(timeit.repeat(lambda: (matrix @ matrix)[0, 0].item(), number=1, repeat=3))
 
     return seconds(torch.bfloat16) < seconds(torch.float32)
 

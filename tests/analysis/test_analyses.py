@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from conftest import small_analyses
+from conftest import SMALL, small_analyses
 
 from halfgen_lib.analysis import audits, claims
 from halfgen_lib.analysis import published as analyses
@@ -20,7 +20,7 @@ from halfgen_lib.models import build_model
 from halfgen_lib.runs import RunError
 from halfgen_lib.runs.record import decode, decode_errors, encode, results_path
 
-TINY = {"features": [4, 8], "hidden_dim": 16, "latent_dim": 4}
+TINY = SMALL["cae"]
 
 pytestmark = pytest.mark.usefixtures("results_dir")
 

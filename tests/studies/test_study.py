@@ -6,6 +6,7 @@ import sys
 from math import log2
 
 import pytest
+from conftest import SMALL
 
 from halfgen_lib import cli, config, models, variants
 from halfgen_lib.analysis import summaries
@@ -22,7 +23,7 @@ from halfgen_lib.studies.study import StudyError, plan, run_study, study_path, s
 from halfgen_lib.training import TrainingError, fit
 from halfgen_lib.variants import BEYOND, FACTORS, STUDIES, VARIANTS, members
 
-TINY = {"features": [4, 8], "hidden_dim": 16, "latent_dim": 4}
+TINY = SMALL["cae"]
 
 pytestmark = pytest.mark.usefixtures("results_dir")
 
