@@ -53,7 +53,8 @@ class RunConfig(Settings):
     ``schedule = "one_cycle"`` is Smith's (2018): the rate rises to ``learning_rate`` over the first
     30 % of the steps and falls to nearly zero. With ``ema`` the moving average of the weights is
     what is validated and kept. In ``bfloat16`` the weights stay float32 (automatic mixed
-    precision); ``compile`` costs a minute and pays in long runs on a GPU.
+    precision); ``compile`` costs a minute and pays in long runs on a GPU. A ``teacher`` completes
+    the mirrored images of ``flip``, too: see :func:`training.taught`.
     """
 
     later: ClassVar[frozenset[str]] = frozenset(
@@ -72,7 +73,7 @@ class RunConfig(Settings):
     flip: bool = _field(False, "mirror training images left-right at random")
     shift: int = _field(0, "move training images by up to so many pixels at random", ge=0, le=8)
     teacher: str = _field(
-        "", "a run whose completions are the targets; none: the truth", pattern=r"^[\w.-]*$"
+        "", "runs, joined by +, whose mean is the target; none: truth", pattern=r"^[\w.+-]*$"
     )
     epochs: int = _field(20, "passes over the training set", ge=1, le=10_000)
     batch_size: int = _field(512, "images a gradient step", ge=2, le=60_000)

@@ -18,6 +18,7 @@ from .config import RunConfig
 from .data import Dataset, Images, Splits, batches, join, load, split, to_grey
 from .evaluation import structural_similarity
 from .models import build_model
+from .models.base import Completer
 from .progress import countdown
 from .runs import Run, default_runs_dir, find_run
 from .runs.checkpoint import begin, finish, save_epoch, truthful
@@ -59,20 +60,30 @@ def taught(images: Images, config: RunConfig) -> Images:
     """Return training images with what the teacher makes of them for unknown halves.
 
     A smaller network learns more from a larger one's answers, which have less noise than the truth
-    (Hinton et al. 2015). They are rounded to 256 grey values, as images are. ValueError if the
-    teacher saw images that validate here, or other halves of them.
+    (Hinton et al. 2015); of several teachers, from the mean of theirs. They are rounded to 256 grey
+    values, as images are. With ``flip`` the mirrored images are completed, too, and follow the
+    others: no teacher has learned these by heart. ValueError if a teacher saw images that validate
+    here, or other halves of them.
     """
     if not config.teacher:
         return images
+    if config.flip:
+        both = torch.cat((images.images, images.images.flip(-1)))
+        images = Images(both, images.labels.repeat(2))
+    left, _ = images.halves(config.given)
+    teachers = [_teacher(run_id, config).to(left.device) for run_id in config.teacher.split("+")]
+    mean = sum(teacher.predict(left) for teacher in teachers) / len(teachers)
+    return replace(images, images=to_grey(join(left, mean, config.given)))
+
+
+def _teacher(run_id: str, config: RunConfig) -> Completer:
     published = {run.config.run_id: run for run in published_runs().values()}
-    run = published.get(config.teacher) or find_run(config.teacher)
+    run = published.get(run_id) or find_run(run_id)
     for name in ("data", "split", "given"):
         its, own = getattr(run.config, name), getattr(config, name)
         if its != own:
-            raise ValueError(f"teacher {config.teacher} has {name} = {its!r}; here it is {own!r}")
-    left, _ = images.halves(config.given)
-    completed = join(left, run.model().to(left.device).predict(left), config.given)
-    return replace(images, images=to_grey(completed))
+            raise ValueError(f"teacher {run_id} has {name} = {its!r}; here it is {own!r}")
+    return run.model()
 
 
 def train_epoch(
@@ -166,7 +177,8 @@ class Trainer:
         """
         start, config = time.perf_counter(), self.config
         epoch, lr = len(self.history) + 1, self.optimizer.param_groups[0]["lr"]
-        options = {"given": config.given, "flip": config.flip, "shift": config.shift}
+        flip = config.flip and not config.teacher  # a teacher's are mirrored already
+        options = {"given": config.given, "flip": flip, "shift": config.shift}
         pairs = batches(self.train, config.batch_size, self.order, **options)
         step = (self.loss_function, self.optimizer, self._after_step)
         train_loss = train_epoch(self.model, pairs, *step)
