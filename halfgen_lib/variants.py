@@ -31,6 +31,15 @@ _FAST = _RECIPE | {
     "precision": "bfloat16",
 }
 UNET_RUN = "unet-unet-seed0-6482061895"  # published as ``unet``
+WIDE_RUNS = "+".join(  # the five whose mean errs least
+    (
+        "unet-unet-wide-member-seed0-40b491ad2a",
+        "unet-unet-wide-member-seed2-69abe0875a",
+        "unet-unet-wide-member-seed4-31da46fad6",
+        "unet-unet-wide-seed1-dc034638c9",
+        "unet-unet-wide-seed3-6993ba9f42",
+    )
+)
 
 
 def _unet(**settings: Any) -> dict[str, Any]:
@@ -89,6 +98,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "unet-medium": _MEDIUM,
     "unet-wide": _WIDE,
     "unet-wide-member": _WIDE | {"epochs": 10, "keep": "last", "precision": "bfloat16"},
+    # one network in place of five
+    "unet-distilled": _UNET | {"epochs": 16, "precision": "bfloat16", "teacher": WIDE_RUNS},
     "unet-medium-flip": _MEDIUM | {"flip": True},
     "unet-medium-plain-skips": _medium(mirrored=False),
     "unet-medium-concatenated": _medium(skips="concatenated"),
