@@ -37,12 +37,14 @@ def card(run: Run) -> str:
     scores |= {f"mean squared error, {name}": each["mse"] for name, each in classes.items()}
     row = "| {title} | {mean:.4g} | {low:.4g} to {high:.4g} |".format
     does, limit = KINDS[hasattr(model, "sample")]
+    taught = f", taught by `{config.teacher}`".replace("+", "`, `")
     sample = "a small sample of it, " if config.data == "sample" else ""
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         config.model_dump() | record["versions"] | record,
         name=run.run_id,
         run_id=config.run_id,
         what=inspect.getdoc(type(model)).replace("``", "`"),
+        taught=taught if config.teacher else "",
         does=does,
         limit=limit,
         parameters=f"{sum(weights.numel() for weights in model.parameters()):,}",

@@ -238,6 +238,15 @@ def test_the_card_says_what_the_files_say(run):
         assert (said in text) == (said != "$")
     for name, scores in ours.metrics["per_class"].items():
         assert f"{name} | {scores['mse']['mean']:.4g} |" in text
+    assert "taught" not in text
+
+
+def test_the_card_names_the_teachers(run, tiny_config, sample):
+    publish_run(run, "small")  # a teacher may be a published network
+    config = tiny_config(epochs=1, seed=1, teacher=f"{run.run_id}+{run.run_id}")
+    ours = publish_run(fit(config, sample, quiet=True), "pupil")
+    told = f"taught by `{run.run_id}`, `{run.run_id}` |"
+    assert told in (ours.directory / "README.md").read_text()
 
 
 # ---- what a notebook shows
