@@ -37,7 +37,7 @@ def card(run: Run) -> str:
     scores |= {f"mean squared error, {name}": each["mse"] for name, each in classes.items()}
     row = "| {title} | {mean:.4g} | {low:.4g} to {high:.4g} |".format
     does, limit = KINDS[hasattr(model, "sample")]
-    taught = f", taught by `{config.teacher}`".replace("+", "`, `")
+    taught = f"\n| taught by | `{config.teacher}` |".replace("+", "`, `")
     sample = "a small sample of it, " if config.data == "sample" else ""
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         config.model_dump() | record["versions"] | record,
