@@ -30,7 +30,7 @@ _FAST = _RECIPE | {
     "momentum": 0.7,
     "precision": "bfloat16",
 }
-UNET_RUN = "unet-unet-seed0-6482061895"  # published as ``unet``
+UNET_RUN = "unet-unet-seed0-6482061895"
 WIDE_RUNS = "+".join(  # the five whose mean errs least
     (
         "unet-unet-wide-member-seed0-40b491ad2a",
@@ -151,6 +151,7 @@ _TRAINING = ("no-decay", "no-average", "bfloat16")
 BEYOND: dict[str, tuple[str, ...]] = {
     "size": ("unet-tiny", "unet-small", "unet-medium", "unet", "unet-wide"),
     "ensemble": ("unet", "unet-member", "unet-wide", "unet-wide-member"),
+    "teaching": ("unet", "unet-member", "unet-distilled"),
     "parts": _mediums("", *_PARTS, *_TRAINING),
     "epochs": _mediums("2-epochs", "4-epochs", "", "14-epochs"),
     "train_size": _mediums("train-1k", "train-3k", "train-10k", "train-30k", ""),
