@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ..config import RunConfig
-from ..data import Dataset, Splits, join, load, split, stratified_order, to_unit
+from ..data import Dataset, Splits, join, load, split, stratified_order, to_grey, to_unit
 from ..models.residual_flow import ResidualFlowCompleter
 from ..runs import Run
 from ..variants import NAMES
@@ -22,7 +22,7 @@ from .published import finished_run, publish
 # by their variants
 NETWORKS = ("default", "mlp", "unet", "cvae", "gan", "flow", "residual-flow")
 DONORS = (1, 3)  # nearest images that a donor is one of, beside the k whose mean errs least
-COVERED = 200  # images that show what temperature and stretch do to 90 % intervals
+COVERED = 200  # images that show what the settings of draws do to 90 % intervals
 
 
 def analyse_networks(data: str = "full", *, images: int = IMAGES) -> Path:
@@ -60,9 +60,10 @@ def networks_analysis(runs: Mapping[str, Run], dataset: Dataset, images: int) ->
 def temperature_effect(model: ResidualFlowCompleter, splits: Splits, images: int) -> dict[str, Any]:
     """Measure the residual flow's draws with temperature and stretch at 1 and as the model has it.
 
-    The latter were chosen by this, on validation images. So many, at most half of them, are
-    completed once, for the Frechet distance from as many others; the first ``COVERED`` of them
-    ``DRAWS`` times, for CRPS and ``coverage`` of unsettled pixels. All start at the same noise.
+    The last row has dark pixels made black, too. The settings were chosen by this, on validation
+    images. So many, at most half of them, are completed once, for the Frechet distance from as many
+    others and the share of ``black`` pixels; the first ``COVERED`` of them ``DRAWS`` times, for
+    CRPS and ``coverage`` of unsettled pixels. All start at the same noise.
     """
     validation, (classifier, _) = splits.validation, load_classifier()
     images = min(images, len(validation) // 2)
@@ -73,9 +74,10 @@ def temperature_effect(model: ResidualFlowCompleter, splits: Splits, images: int
     few_left, few_right = left[:COVERED], right[:COVERED]
     open_pixels = unsettled(few_left, *splits.train.halves())
     values, rows = {"images": images, "covered": len(few_left), "draws": DRAWS}, []
-    chosen = model.config
-    for temperature, stretch in product((1.0, chosen.temperature), (1.0, chosen.stretch)):
-        changed, other = {"temperature": temperature, "stretch": stretch}, copy(model)
+    chosen, names = model.config, ("temperature", "stretch", "black_below")
+    tried = [*product((1.0, chosen.temperature), (1.0, chosen.stretch), (0.0,))]
+    for settings in (*tried, tuple(getattr(chosen, name) for name in names)):
+        changed, other = dict(zip(names, settings, strict=True)), copy(model)
         other.config = chosen.model_copy(update=changed)
         noise, more_noise, ties = (torch.Generator().manual_seed(seed) for seed in range(3))
         once = other.sample(left, 1, noise)[0]
@@ -83,6 +85,7 @@ def temperature_effect(model: ResidualFlowCompleter, splits: Splits, images: int
         (hits,) = sampling.covered(often, few_right, (0.9,), ties)
         measured = {
             "frechet": distances.frechet_distance(reference, classifier.look(join(left, once))[0]),
+            "black": float((to_grey(once) == 0).double().mean()),
             "coverage": float(hits[open_pixels].mean()),
             "crps": float(sampling.crps(often, few_right).mean()),
         }

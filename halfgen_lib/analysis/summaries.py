@@ -218,8 +218,7 @@ def origin_rows(records: Iterable[Record]) -> list[dict[str, str]]:
     """Return where and when the records were made: one row a device and library."""
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in sorted(records, key=attrgetter("origin.finished")):
-        device = record.origin.device.replace(" 1 threads", " 1 thread")
-        key = device, record.origin.versions.get("torch", "unknown")
+        key = record.origin.device, record.origin.versions.get("torch", "unknown")
         groups.setdefault(key, []).append(record)
     rows = []
     for (device, torch), own in sorted(groups.items()):
@@ -254,7 +253,7 @@ def selection_rows(
         ("epoch that is kept, by the seed's protocol", "test", splits["as_published"]),
         (f"settings of {', '.join(tuned)}", "validation", len(tuned)),
         ("networks of the mean of several", "validation", len(analyses["ensembles"]["groups"])),
-        ("temperature and stretch of draws", "validation", 1),
+        ("temperature, stretch and black of draws", "validation", 1),
         ("nothing: measured as they are", "–", len(drawn["methods"])),
     ]
     rows = [(chosen, part, times) for chosen, part, times in rows if times]

@@ -46,7 +46,9 @@ REALISM: Columns = {
 TEMPERATURE: Columns = {
     "temperature": ("temperature", "g"),
     "stretch": ("stretch", "g"),
+    "black below": ("black_below", "g"),
     "Fréchet": ("frechet", ".1f"),
+    "black pixels": ("black", ".1%"),
     "90% covers": ("coverage", ".1%"),
     "CRPS": ("crps", ".4f"),
 }
@@ -290,5 +292,4 @@ def computed(origin: Analysis) -> str:
     """Return where and when something published was computed, for a caption."""
     day, device, commit = (origin[key] for key in ("created", "device", "git_commit"))
     changes = " with changes" if "+" in commit else ""
-    device = device.replace(" 1 threads", " 1 thread")  # as records of before have it
     return f"Computed {day[:10]} on {device} by commit {commit[:8]}{changes}."

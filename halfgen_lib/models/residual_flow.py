@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from .base import Criterion
-from .blocks import UNet, Widths
+from .blocks import Share, UNet, Widths
 from .flow import Factor, FlowCompleter, FlowSettings
 from .unet import AdditiveUNet
 
@@ -28,11 +28,12 @@ GAUSSIAN = math.sqrt(math.pi / 2)  # a Gaussian's standard deviation over its me
 class ResidualFlowSettings(FlowSettings):
     """The size of the three networks, and how the flow's paths are followed."""
 
-    later: ClassVar[frozenset[str]] = FlowSettings.later | {"stretch"}
+    later: ClassVar[frozenset[str]] = FlowSettings.later | {"stretch", "black_below"}
 
-    # These two decide draws, not training. Both were chosen on validation images, see `draw`.
+    # These three decide draws, not training. They were chosen on validation images, see `draw`.
     temperature: Factor = Field(0.9, description="draws start at so many times unit noise")
     stretch: Factor = Field(1.4, description="of the drawn residuals")
+    black_below: Share = Field(0.06, description="lower grey values are drawn as black, 0")
     mean_widths: Widths = Field((16, 32, 64, 128), description="channels of the mean's levels")
     spread_widths: Widths = Field((16, 32), description="channels of the spread's levels")
 
@@ -83,11 +84,13 @@ class ResidualFlowCompleter(FlowCompleter):
 
         Noise of less than unit size stays where the velocity was learned best, so that draws look
         more real (Kingma and Dhariwal, "Glow", 2018, lower a temperature to the same end), but
-        they vary too little; stretched residuals give the spread back.
+        they vary too little; stretched residuals give the spread back. Almost half of the true
+        pixels are exactly black: no density has that, and dark pixels are made so.
         """
         mean, deviation, known = self.expect(left)
         z = self.config.stretch * self.follow(self.start(left, generator), known)
-        return (mean + self._spread(deviation) * z).clamp(0, 1).flip(-1)
+        drawn = (mean + self._spread(deviation) * z).clamp(0, 1).flip(-1)
+        return drawn.where(drawn >= self.config.black_below, 0)
 
     @staticmethod
     def _spread(deviation: Tensor) -> Tensor:

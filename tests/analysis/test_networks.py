@@ -44,10 +44,14 @@ def test_every_network_has_its_row_beside_the_baselines(made):
     assert made["runs"]["flow"]["run_id"].startswith("flow-flow-seed0-")
 
 
-def test_temperature_and_stretch_are_measured_one_by_one_on_validation_images(made):
+def test_settings_of_draws_are_measured_one_by_one_on_validation_images(made):
     effect = made["temperature"]
-    rows = {(row["temperature"], row["stretch"]): row for row in effect["rows"]}
+    *plain, chosen = effect["rows"]
+    rows = {(row["temperature"], row["stretch"]): row for row in plain}
     assert list(rows) == [(1, 1), (1, 1.4), (0.9, 1), (0.9, 1.4)]
+    assert {row["black_below"] for row in plain} == {0}
+    assert (chosen["temperature"], chosen["stretch"], chosen["black_below"]) == (0.9, 1.4, 0.06)
+    assert plain[-1]["black"] < chosen["black"] < 1
     assert (effect["images"], effect["covered"], effect["draws"]) == (15, 15, 19)  # of 30
     for temperature in (1, 0.9):  # of the same noise, stretched intervals hold more
         narrow, wide = rows[temperature, 1], rows[temperature, 1.4]
