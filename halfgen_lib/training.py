@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from .config import RunConfig
 from .data import Dataset, Images, Splits, batches, join, load, split, to_grey
 from .evaluation import structural_similarity
 from .models import build_model
-from .models.base import Completer
 from .progress import countdown
 from .runs import Run, default_runs_dir, find_run
 from .runs.checkpoint import begin, finish, save_epoch, truthful
@@ -67,23 +67,18 @@ def taught(images: Images, config: RunConfig) -> Images:
     """
     if not config.teacher:
         return images
+    published = {run.config.run_id: run for run in published_runs().values()}
+    runs = [published.get(name) or find_run(name) for name in config.teacher.split("+")]
+    for teacher, name in product([run.config for run in runs], ("data", "split", "given")):
+        its, own = getattr(teacher, name), getattr(config, name)
+        if its != own:
+            raise ValueError(f"teacher {teacher.run_id} has {name} = {its!r}; here it is {own!r}")
     if config.flip:
         both = torch.cat((images.images, images.images.flip(-1)))
         images = Images(both, images.labels.repeat(2))
     left, _ = images.halves(config.given)
-    teachers = [_teacher(run_id, config).to(left.device) for run_id in config.teacher.split("+")]
-    mean = sum(teacher.predict(left) for teacher in teachers) / len(teachers)
+    mean = sum(run.model().to(left.device).predict(left) for run in runs) / len(runs)
     return replace(images, images=to_grey(join(left, mean, config.given)))
-
-
-def _teacher(run_id: str, config: RunConfig) -> Completer:
-    published = {run.config.run_id: run for run in published_runs().values()}
-    run = published.get(run_id) or find_run(run_id)
-    for name in ("data", "split", "given"):
-        its, own = getattr(run.config, name), getattr(config, name)
-        if its != own:
-            raise ValueError(f"teacher {run_id} has {name} = {its!r}; here it is {own!r}")
-    return run.model()
 
 
 def train_epoch(

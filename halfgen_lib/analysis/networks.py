@@ -75,8 +75,8 @@ def temperature_effect(model: ResidualFlowCompleter, splits: Splits, images: int
     open_pixels = unsettled(few_left, *splits.train.halves())
     values, rows = {"images": images, "covered": len(few_left), "draws": DRAWS}, []
     chosen, names = model.config, ("temperature", "stretch", "black_below")
-    tried = [*product((1.0, chosen.temperature), (1.0, chosen.stretch), (0.0,))]
-    for settings in (*tried, tuple(getattr(chosen, name) for name in names)):
+    tried = product((1.0, chosen.temperature), (1.0, chosen.stretch), (0.0,))
+    for settings in (*tried, [getattr(chosen, name) for name in names]):
         changed, other = dict(zip(names, settings, strict=True)), copy(model)
         other.config = chosen.model_copy(update=changed)
         noise, more_noise, ties = (torch.Generator().manual_seed(seed) for seed in range(3))
