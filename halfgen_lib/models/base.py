@@ -19,7 +19,7 @@ def check_left(left: Tensor) -> None:
         raise TypeError(f"left is a {type(left).__name__}; a float tensor (N, 1, 28, 14) is needed")
     if not left.is_floating_point():
         raise TypeError(f"left has dtype {left.dtype}; a floating-point tensor in [0, 1] is needed")
-    if left.ndim != 4 or tuple(left.shape[1:]) != HALF_SHAPE:
+    if left.ndim != 4 or left.shape[1:] != HALF_SHAPE:
         raise ValueError(f"left has shape {tuple(left.shape)}; (N, 1, 28, 14) is needed")
     if left.numel():
         low, high = (end.item() for end in left.aminmax())  # of NaN both are NaN
@@ -52,7 +52,8 @@ class Completer(nn.Module):
             return torch.empty_like(left)
         with self.evaluating() as weight:
             parts = (part.to(weight.device, weight.dtype) for part in left.split(batch_size))
-            return torch.cat([self(part).to(left) for part in parts])
+            done = [self(part).to(left) for part in parts]
+        return torch.cat(done) if len(done) > 1 else done[0]
 
     @contextmanager
     def evaluating(self) -> Iterator[Tensor]:
