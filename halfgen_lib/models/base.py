@@ -24,8 +24,7 @@ def check_left(left: Tensor) -> None:
     if left.numel():
         low, high = (end.item() for end in left.aminmax())  # of NaN both are NaN
         if not 0 <= low <= high <= 1:
-            found = f"left has values from {low:g} to {high:g}"
-            raise ValueError(f"{found}; all must lie in [0, 1], no NaN")
+            raise ValueError(f"left has values from {low:g} to {high:g}; all must lie in [0, 1]")
 
 
 class Completer(nn.Module):
@@ -51,8 +50,7 @@ class Completer(nn.Module):
         if not len(left):
             return torch.empty_like(left)
         with self.evaluating() as weight:
-            parts = (part.to(weight.device, weight.dtype) for part in left.split(batch_size))
-            done = [self(part).to(left) for part in parts]
+            done = [self(part.to(weight)).to(left) for part in left.split(batch_size)]
         return torch.cat(done) if len(done) > 1 else done[0]
 
     @contextmanager
