@@ -126,17 +126,6 @@ def bootstrap(values: np.ndarray, *, resamples: int = 2000, seed: int = 0) -> In
     return Interval(mean=mean, low=low, high=high, count=len(values))
 
 
-def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Return values (N,) whose mean is sum(part) / sum(whole), and whose bootstrap is that ratio's.
-
-    The ratio of two means, linearised: each image's value is the ratio and its own pull on it. Of
-    a whole that is 0, as its part then is, 0.
-    """
-    size = max(whole.mean(), np.finfo(np.float64).tiny)
-    mean = part.mean() / size
-    return mean + (part - mean * whole) / size
-
-
 def intervals(scores: Scores) -> dict[str, Interval]:
     """Return :func:`bootstrap` of each score, by its name."""
     return {name: bootstrap(values) for name, values in scores.items()}

@@ -3,9 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +14,14 @@ from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .config import RunConfig
-from .data import Dataset, Images, Splits, batches, join, load, split, to_grey
+from .data import Dataset, Images, Splits, batches, load, split
 from .evaluation import structural_similarity
 from .models import build_model
 from .progress import countdown
-from .runs import Run, default_runs_dir, find_run
+from .runs import Run, default_runs_dir
 from .runs.checkpoint import begin, finish, save_epoch, truthful
 from .runs.provenance import bfloat16_pays, choose_device, device_name
-from .runs.published import published_runs
+from .runs.teachers import taught
 
 EVALUATION_BATCH = 2000
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -54,31 +52,6 @@ def build_optimizer(config: RunConfig, weights: Iterable[Tensor]) -> torch.optim
         "sgd": (torch.optim.SGD, {"momentum": config.momentum, "fused": True}),
     }[config.optimizer]
     return rule(weights, lr=config.learning_rate, weight_decay=config.weight_decay, **options)
-
-
-def taught(images: Images, config: RunConfig) -> Images:
-    """Return training images with what the teacher makes of them for unknown halves.
-
-    A smaller network learns more from a larger one's answers, which have less noise than the truth
-    (Hinton et al. 2015); of several teachers, from the mean of theirs. They are rounded to 256 grey
-    values, as images are. With ``flip`` the mirrored images are completed, too, and follow the
-    others: no teacher has learned these by heart. ValueError if a teacher saw images that validate
-    here, or other halves of them.
-    """
-    if not config.teacher:
-        return images
-    published = {run.config.run_id: run for run in published_runs().values()}
-    runs = [published.get(name) or find_run(name) for name in config.teacher.split("+")]
-    for teacher, name in product([run.config for run in runs], ("data", "split", "given")):
-        its, own = getattr(teacher, name), getattr(config, name)
-        if its != own:
-            raise ValueError(f"teacher {teacher.run_id} has {name} = {its!r}; here it is {own!r}")
-    if config.flip:
-        both = torch.cat((images.images, images.images.flip(-1)))
-        images = Images(both, images.labels.repeat(2))
-    left, _ = images.halves(config.given)
-    mean = sum(run.model().to(left.device).predict(left) for run in runs) / len(runs)
-    return replace(images, images=to_grey(join(left, mean, config.given)))
 
 
 def train_epoch(

@@ -8,11 +8,12 @@ from scipy import stats
 from torch import Tensor
 
 from ..data import CLASS_NAMES, Dataset, Images, hold_out, to_unit
-from ..evaluation import Interval, bootstrap, first_of_each_class, halves_mse, mse_per_image, ratio
+from ..evaluation import Interval, bootstrap, first_of_each_class, halves_mse, mse_per_image
 from ..models.affine import affine_probe
 from ..runs import Run
 from ..runs.record import encode, encode_errors
 from .distances import flat_rows, neighbours
+from .sampling import ratio
 
 # Training images that readers of the data set report as mislabelled or badly cut:
 # https://github.com/zalandoresearch/fashion-mnist/issues/166, the instances that it shows

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..data import CLASS_NAMES, Dataset, Images, join, split, stratified_order, to_grey, to_unit
-from ..evaluation import Interval, bootstrap, first_of_each_class, intervals, ratio, seam_step
+from ..evaluation import Interval, bootstrap, first_of_each_class, intervals, seam_step
 from ..progress import steps
 from ..runs.record import encode, encode_errors
 from . import distances, sampling
@@ -134,7 +134,7 @@ class Evaluation:
         features, _ = self.classifier.look(join(self.left, drawn[:MEAN_OF].mean(0)))
         distance = distances.frechet_interval(self.reference, features[None])
         inside = sampling.covered(drawn, self.right, LEVELS, generator) & self.unsettled
-        shares = [ratio(hits.mean(1), self.unsettled.mean(1)) for hits in inside]
+        shares = [sampling.ratio(hits.mean(1), self.unsettled.mean(1)) for hits in inside]
         return {
             "spread_skill": sampling.spread_skill(drawn, self.right),
             "mean": {"count": MEAN_OF, "mse": bootstrap(self.errors[name]), "frechet": distance},

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .. import extra
-from ..evaluation import Interval, bootstrap, ratio
+from ..evaluation import Interval, bootstrap
 
 with extra("study"):
     import scoringrules
@@ -29,6 +29,17 @@ def draw_mse(draws: Tensor, right: Tensor) -> np.ndarray:
 def spread(draws: Tensor) -> np.ndarray:
     """Return the draws' unbiased variance, the mean over pixels: (N,) float64, 0 if K = 1."""
     return draws.double().var(0, correction=min(len(draws) - 1, 1)).flatten(1).mean(1).numpy()
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return values (N,) whose mean is sum(part) / sum(whole), and whose bootstrap is that ratio's.
+
+    The ratio of two means, linearised: each image's value is the ratio and its own pull on it. Of
+    a whole that is 0, as its part then is, 0.
+    """
+    size = max(whole.mean(), np.finfo(np.float64).tiny)
+    mean = part.mean() / size
+    return mean + (part - mean * whole) / size
 
 
 def spread_skill(draws: Tensor, right: Tensor) -> Interval:
