@@ -53,8 +53,8 @@ class RunConfig(Settings):
     ``schedule = "one_cycle"`` is Smith's (2018): the rate rises to ``learning_rate`` over the first
     30 % of the steps and falls to nearly zero. With ``ema`` the moving average of the weights is
     what is validated and kept. In ``bfloat16`` the weights stay float32 (automatic mixed
-    precision); ``compile`` costs a minute and pays in long runs on a GPU. A ``teacher`` completes
-    the mirrored images of ``flip``, too: see :func:`training.taught`.
+    precision); ``compile`` costs a minute and pays in long runs on a GPU. What a ``teacher``
+    does, and to the mirrored images of ``flip``, :func:`runs.teachers.teach` tells.
     """
 
     later: ClassVar[frozenset[str]] = frozenset(

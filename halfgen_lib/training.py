@@ -21,7 +21,7 @@ from .progress import countdown
 from .runs import Run, default_runs_dir
 from .runs.checkpoint import begin, finish, save_epoch, truthful
 from .runs.provenance import bfloat16_pays, choose_device, device_name
-from .runs.teachers import taught
+from .runs.teachers import teach
 
 EVALUATION_BATCH = 2000
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -96,10 +96,12 @@ class Trainer:
 
     def __init__(self, config: RunConfig, splits: Splits, device: torch.device):
         self.config, self.device = config, device
-        self.train = taught(splits.train.to(device), config)
         self.validation = splits.validation.to(device)
         torch.manual_seed(config.seed)  # weights and dropout; `fit` restores the old state
         self.model = build_model(config.model, config.model_settings).to(device)
+        with torch.random.fork_rng():  # a teacher's first weights are drawn, too
+            self.train = teach(self.model, splits.train.to(device), config)
+        self.flip = config.flip and len(self.train) == len(splits.train)  # or it is done already
         self.order = torch.Generator().manual_seed(config.seed)
         self.optimizer = build_optimizer(config, self.model.parameters())
         self.scheduler = self._scheduler()
@@ -145,8 +147,7 @@ class Trainer:
         """
         start, config = time.perf_counter(), self.config
         epoch, lr = len(self.history) + 1, self.optimizer.param_groups[0]["lr"]
-        flip = config.flip and not config.teacher  # a teacher's are mirrored already
-        options = {"given": config.given, "flip": flip, "shift": config.shift}
+        options = {"given": config.given, "flip": self.flip, "shift": config.shift}
         pairs = batches(self.train, config.batch_size, self.order, **options)
         step = (self.loss_function, self.optimizer, self._after_step)
         train_loss = train_epoch(self.model, pairs, *step)

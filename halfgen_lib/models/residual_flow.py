@@ -8,17 +8,17 @@ modeling", 2025, draw residuals of a mean; that they are divided by a learned sp
 """
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from .base import Criterion
+from .base import Completer, Criterion
 from .blocks import Share, UNet, Widths
 from .flow import Factor, FlowCompleter, FlowSettings
-from .unet import AdditiveUNet
+from .unet import AdditiveUNet, UNetSettings
 
 SMALLEST = 0.02  # spread: that of a pixel which is known but for its noise
 TYPICAL = 0.13  # spread: scales it for the network that reads it
@@ -50,6 +50,25 @@ class ResidualFlowCompleter(FlowCompleter):
         self.mean = AdditiveUNet(config.mean_widths, 1, 0.0, 1, norm="batch")
         self.deviation = UNet(2, config.spread_widths, config.patch)
 
+    def take_mean(self, teacher: Completer) -> None:
+        """Take a trained U-Net for the mean, which then stays as it is.
+
+        A ValueError names its settings if they are not those of this network's mean.
+        """
+        sizes = {"widths": self.config.mean_widths, "patch": 1, "dropout": 0.0}
+        needed = UNetSettings(**sizes, norm="batch", skips="added")
+        if (found := getattr(teacher, "config", None)) != needed:
+            kind = type(teacher).__name__
+            raise ValueError(f"the mean is a U-Net of {needed}; the teacher, a {kind}, of {found}")
+        self.mean.load_state_dict(teacher.network.state_dict())
+        self.mean.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Put the network in training mode, but not a mean that was taken."""
+        super().train(mode)
+        self.mean.train(mode and next(self.mean.parameters()).requires_grad)
+        return self
+
     def expect(self, left: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return mean, mean deviation, and what the velocity is told: (B, 1 or 3, 28, 14).
 
@@ -66,7 +85,7 @@ class ResidualFlowCompleter(FlowCompleter):
         """Return the sum of the three networks' losses.
 
         The squared errors of mean and mean deviation; and of the velocity of z, weighted by the
-        spread, in whose proportion it is seen in the picture.
+        spread, in whose proportion it is seen in the picture. A mean that was taken stays.
         """
         end = right.flip(-1)
         mean, deviation, known = self.expect(left)
