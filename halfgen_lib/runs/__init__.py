@@ -31,6 +31,7 @@ from ..models import build_model, revision
 from ..models.affine import CODE, AffineMap
 from ..models.base import Completer
 from ..settings import did_you_mean
+from .weights import unpacked
 
 HISTORY_COLUMNS = ("epoch", "train_loss", "val_loss", "lr", "seconds")
 CURRENT = "current"
@@ -124,7 +125,7 @@ class Run:
         path = self.directory / f"{weights}.safetensors"
         model: Completer = build_model(self.config.model, self.config.model_settings)
         with reading(path):
-            state = load(read_bytes(path))
+            state = unpacked(load(read_bytes(path)))
             if (code := state.get(CODE)) is not None and len(state) == 3:
                 model = AffineMap(len(code))
             model.load_state_dict(state)

@@ -3,10 +3,9 @@
     report/networks/<name>/    a run directory; its manifest.json has the SHA-256 of each file;
                                README.md, the model's card, says what it is
 
-The weights are stored in half precision (IEEE 754 binary16), which halves what a clone fetches, and
-computed with in float32. The scores are theirs, so that they show what the rounding does. A network
-without nonlinearities is stored as the affine map that it comes to, a fifteenth of it, and without
-each image's scores, which would be larger.
+The weights are rounded, see :mod:`weights`, so that a clone fetches less. The scores are theirs,
+and show what the rounding does. A network without nonlinearities is stored as the affine map that
+it comes to, a fifteenth of it, and without each image's scores, which would be larger.
 """
 
 import re
@@ -21,6 +20,7 @@ from ..models.affine import AffineMap
 from . import CURRENT, Run, RunError, default_runs_dir, find_run
 from .card import write_card
 from .checkpoint import npz
+from .weights import packed, unpacked
 
 PACKAGED = Path(__file__).parents[1] / "networks"  # in an install: see pyproject.toml
 DEFAULT = "cae"  # what is shown where nothing was trained
@@ -81,21 +81,20 @@ def publish_run(run: Run, name: str, dataset: Dataset | None = None) -> Run:
 
 
 def _contents(run: Run, dataset: Dataset) -> dict[str, bytes]:
-    """Return a finished run's files by name: its weights in half precision, their scores."""
+    """Return a finished run's files by name: its weights, rounded, and their scores."""
     if dataset.sha256 != run.record["data_sha256"]:
         raise RunError(f"{run.run_id} was trained on other images than those in {dataset.folder}")
     model, settings = run.model(), run.config.identity()["model_settings"]
     if is_affine := run.config.model == "cae" and settings["negative_slope"] == 1:
         model = AffineMap.of(model, settings["latent_dim"])
-    state = model.state_dict()  # statistics, too; counts stay as they are
-    halved = {n: (v.half() if v.is_floating_point() else v).contiguous() for n, v in state.items()}
-    if bad := [name for name, values in halved.items() if not values.isfinite().all()]:
+    stored = packed(model.state_dict())
+    if bad := [name for name, values in stored.items() if not values.isfinite().all()]:
         raise RunError(f"{run.run_id}: {bad[0]} has values that half precision cannot hold")
-    model.load_state_dict(halved)
+    model.load_state_dict(unpacked(stored))
     scores = score_images(model.predict, dataset.test, run.config.given)
     same = ("config.json", "history.csv", "status.json")
     contents = {name: read_bytes(run.directory / name) for name in same}
-    contents["model.safetensors"] = save(halved)
+    contents["model.safetensors"] = save(stored)
     if not is_affine:
         contents["scores.npz"] = npz(scores)
     return contents | {"metrics.json": to_json(summarise(scores, dataset.test.labels.numpy()))}

@@ -91,7 +91,7 @@ def test_a_network_that_is_published_is_not_trained_again(
     monkeypatch.setattr(analyses, "fit", lambda config, _: config)
     found = analyses.finished_run(config, sample)
     ours, theirs = (each.metrics["overall"]["mse"]["mean"] for each in (found, run))
-    assert ours == pytest.approx(theirs, rel=1e-3)  # what is published is in half precision
+    assert ours == pytest.approx(theirs, rel=1e-3)  # what is published is rounded
     assert found.config.run_id == run.run_id and found.run_id == "cae"
     assert analyses.finished_run(other, sample) == other  # that one has to be trained
     monkeypatch.setitem(REVISIONS, "cae", "0123456789")

@@ -109,7 +109,7 @@ def test_names_of_weights_and_runs_are_found(published, sample):
     image = sample.test.images[0]
     by_name, by_run = complete(image), complete(image, model=published.run_id)
     choose_run(published)
-    # what is published is in half precision
+    # what is published is rounded
     assert torch.allclose(by_name.completed, by_run.completed, atol=1e-3)
     assert torch.equal(by_run.completed, complete(image, model="current").completed)
     assert (by_name.model, by_run.model) == ("cae", published.run_id)

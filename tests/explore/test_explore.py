@@ -132,7 +132,7 @@ def test_models_are_the_published_ones_and_the_last_run(tiny_config, sample, tmp
     left, _ = sample.test.halves()
     found = Explorer(sample.test, runs)
     shown, trained = found.model("cae").predict(left), run.model().predict(left)
-    assert torch.allclose(shown, trained, atol=1e-3)  # what is published is in half precision
+    assert torch.allclose(shown, trained, atol=1e-3)  # what is published is rounded
     (tmp_path / "networks" / "cae" / "model.safetensors").unlink()
     damaged = Explorer(sample.test, runs)
     with pytest.raises(RunError, match="is missing"):
