@@ -19,9 +19,6 @@ SCHEMA_VERSION = 1  # raise it when a setting changes its meaning: old results a
 
 ModelName = Annotated[str, AfterValidator(lambda name: known(name, MODELS, "model"))]
 VariantName = Annotated[str, AfterValidator(lambda name: known(name, VARIANTS, "variant"))]
-ResultsName = Annotated[
-    str, Field(description="a file in report/results, without .json", pattern=r"^[\w.-]+$")
-]
 Data = Literal["full", "sample"]
 Split = Literal["holdout", "as_published"]
 Given = Literal["left", "right", "top", "bottom"]
@@ -157,31 +154,3 @@ def identity_hash(identity: dict[str, Any]) -> str:
     """Return the 10 hexadecimal digits that name a run with this :meth:`RunConfig.identity`."""
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:10]
-
-
-# ---- what notebooks can be asked, beside the training's, which takes a RunConfig
-
-
-class DataParameters(Settings):
-    """Of a notebook that looks at the data alone."""
-
-    data: Data = RunConfig.model_fields["data"]
-    given: Given = RunConfig.model_fields["given"]
-
-
-class RunParameters(Settings):
-    """Of a notebook that shows a finished run."""
-
-    run_id: str = _field("current", "a folder in runs/; current: the last one trained")
-
-
-class StudyParameters(Settings):
-    """Of the notebook of the variants."""
-
-    results: ResultsName = "study"
-
-
-class AnalysisParameters(Settings):
-    """Of the notebook of the drawn samples."""
-
-    results: ResultsName = "generative"

@@ -10,7 +10,7 @@ import nbformat
 import pypdf
 import pytest
 
-from halfgen_lib import config
+from halfgen_lib import notebooks
 from halfgen_lib import report as pipeline
 from halfgen_lib.files import project_root
 from halfgen_lib.runs import find_run
@@ -65,7 +65,7 @@ def test_parameters_cell_is_the_schemas(path):
     tagged = [i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", [])]
     assert tagged == [0]
     schema = getattr(
-        config, re.search(r"read_parameters\((\w+), globals\(\)\)", cells[2].source)[1]
+        notebooks, re.search(r"read_parameters\((\w+), globals\(\)\)", cells[2].source)[1]
     )
     specs, lines = schema.model_json_schema()["properties"], cells[0].source.splitlines()
     # as papermill reads a line: it passes over one that it cannot parse
