@@ -31,6 +31,7 @@ _FAST = _RECIPE | {
     "precision": "bfloat16",
 }
 UNET_RUN = "unet-unet-seed0-6482061895"
+TAUGHT_RUN = "unet-unet-distilled-seed0-fc9ad353ab"  # a network that the next five taught
 WIDE_RUNS = "+".join(  # the five whose mean errs least
     (
         "unet-unet-wide-member-seed0-40b491ad2a",
@@ -99,7 +100,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "unet-wide": _WIDE,
     "unet-wide-member": _WIDE | {"epochs": 10, "keep": "last", "precision": "bfloat16"},
     # one network in place of five
-    "unet-distilled": _UNET | {"epochs": 16, "precision": "bfloat16", "teacher": WIDE_RUNS},
+    "unet-distilled": _UNET | {"epochs": 24, "precision": "bfloat16", "teacher": WIDE_RUNS},
     "unet-medium-flip": _MEDIUM | {"flip": True},
     "unet-medium-plain-skips": _medium(mirrored=False),
     "unet-medium-concatenated": _medium(skips="concatenated"),
@@ -117,7 +118,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "cvae": _SAMPLER | {"model": "cvae", "epochs": 16},
     "gan": _SAMPLER | {"model": "gan", "epochs": 16, "momentum": 0.5, "learning_rate": 5e-4},
     "flow": _SAMPLER | {"model": "flow", "epochs": 20},
-    "residual-flow": _SAMPLER | {"model": "residual_flow", "epochs": 9, "learning_rate": 2e-3},
+    "residual-flow": _SAMPLER
+    | {"model": "residual_flow", "epochs": 9, "learning_rate": 2e-3}
+    | {"model_settings": {"mean_widths": _WIDTHS}, "teacher": TAUGHT_RUN},
 }
 
 # What the study varies, one thing at a time: a factor is its variants in their order.
