@@ -172,7 +172,8 @@ class Explorer(widgets.VBox):
         made, row = [], len(models) * (len(models) > 1)
         for name in models:
             model = self.model(name)
-            words = f"mean of {model.mean_of} draws" if hasattr(model, "sample") else ""
+            count = getattr(model, "mean_of", 0)
+            words = f"mean of {count} draws" if count else ""
             made.append(_panel(self.names[name], words, fill(image, given, model), row))
         if draws:
             images, generator = image.expand(draws, -1, -1, -1), torch.Generator().manual_seed(seed)

@@ -216,7 +216,7 @@ def realism_finding(analysis: Analysis) -> str:
     auc = {spoken(row): row["two_sample"]["whole"]["mean"] for row in drawn}
     hardest = min(auc, key=auc.__getitem__)
     alone = ", and no other is within chance of it, image by image" if not near else ""
-    shared = f", which the images do not tell from {', '.join(near)}" if near else ""
+    shared = f", which the images do not tell from {' and '.join(near)}" if near else ""
     return (
         f"By Fréchet distance the draws of the {spoken(lowest)} look most real"
         f" ({lowest['frechet']['mean']:.1f}){shared}{alone}. A network that learned to tell"

@@ -39,7 +39,6 @@ REVISIONS: dict[str, str] = {
     "flow": "e474912d2e",
     "residual_flow": "5836b681a9",
 }
-UNDECLARED = "0" * 10  # the revision of a model that publishes nothing
 
 
 def __getattr__(name: str) -> type[Completer]:
@@ -56,8 +55,8 @@ def model_class(name: str) -> type[Completer]:
 
 
 def revision(name: str) -> str:
-    """Return the declared revision of the model ``name``."""
-    return REVISIONS.get(name, UNDECLARED)
+    """Return the declared revision of the model ``name``; zeros where it publishes nothing."""
+    return REVISIONS.get(name, "0" * 10)
 
 
 def model_settings(name: str, given: dict) -> Settings:

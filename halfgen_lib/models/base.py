@@ -77,7 +77,7 @@ class Sampler(Completer):
     squared error. The draws of :meth:`forward` are always the same.
     """
 
-    mean_of: ClassVar[int] = 8  # draws that a completion averages
+    mean_of: ClassVar[int] = 8  # draws that a completion averages; 0: it has a mean
 
     def draw(self, left: Tensor, generator: torch.Generator) -> Tensor:
         """Draw a right half for each left half: (B, 1, 28, 14) in [0, 1] to the same.

@@ -43,6 +43,7 @@ class ResidualFlowCompleter(FlowCompleter):
 
     Settings = ResidualFlowSettings
     inputs = 4  # where the flow is; left half, mean, spread
+    mean_of = 0
 
     def __init__(self, config: ResidualFlowSettings | None = None):
         config = config or ResidualFlowSettings()

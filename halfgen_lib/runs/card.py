@@ -20,7 +20,7 @@ SPLITS = {
 }
 KINDS = {  # by whether it draws
     False: ("predicts", "It predicts a mean of what may be there: smoother than any garment."),
-    True: ("draws", "What it draws is one of many halves that fit; the errors are a mean draw's."),
+    True: ("draws", "What it draws is one of many halves that fit; the errors are its mean's."),
 }
 
 

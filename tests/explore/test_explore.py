@@ -86,6 +86,13 @@ def test_all_networks_are_compared(explorer, networks):
     assert [words for _, words, _ in made] == ["", "", "mean of 8 draws"]
 
 
+def test_a_mean_that_a_sampler_predicts_is_not_called_one_of_draws(explorer, monkeypatch):
+    model = explorer.model("cvae")
+    monkeypatch.setattr(model, "predict", torch.ones_like)
+    monkeypatch.setattr(type(model), "mean_of", 0)
+    assert [words for _, words, _ in made_by(explorer, ["cvae"])] == [""]
+
+
 def test_draws_follow_their_number_and_seed(explorer):
     def drawn(**changes):
         return [half for *_, half in made_by(explorer, ["cvae"], **changes)[1:]]

@@ -80,6 +80,7 @@ def test_a_residual_flow_draws_around_its_teachers_mean(changes, predictor, tiny
     run = fit(flow_of(tiny_config, predictor.run_id, **changes), sample, quiet=True)
     model, teacher = run.model(), predictor.model()
     assert torch.equal(model.predict(left), teacher.predict(left))
+    assert model.mean_of == 0  # no mean of draws
     own, its = model.mean.state_dict(), teacher.network.state_dict()
     assert all(torch.equal(own[name], its[name]) for name in its)
     assert run.metrics == predictor.metrics
