@@ -88,7 +88,7 @@ def small_analyses(sample, folder):
 
     def fit_small(config, dataset):
         own = {"features": [4, 4, 8]} if config.model == "cae" else {}  # its paddings are for three
-        changes = {"seed": config.seed, "data": "sample", "epochs": 1}
+        changes = {"seed": config.seed, "data": "sample", "epochs": 1, "teacher": config.teacher}
         settings = SMALL[config.model] | own
         small = RunConfig.of_variant(config.variant, model_settings=settings, **changes)
         return fit(small, dataset, quiet=True)

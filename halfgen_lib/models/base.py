@@ -21,10 +21,10 @@ def check_left(left: Tensor) -> None:
         raise TypeError(f"left has dtype {left.dtype}; a floating-point tensor in [0, 1] is needed")
     if left.ndim != 4 or left.shape[1:] != HALF_SHAPE:
         raise ValueError(f"left has shape {tuple(left.shape)}; (N, 1, 28, 14) is needed")
-    if left.numel():
-        low, high = (end.item() for end in left.aminmax())  # of NaN both are NaN
-        if not 0 <= low <= high <= 1:
-            raise ValueError(f"left has values from {low:g} to {high:g}; all must lie in [0, 1]")
+    low, high = map(Tensor.item, left.aminmax()) if left.numel() else (0, 1)  # of NaN: NaN, NaN
+    if not 0 <= low <= high <= 1:
+        found = f"left has values from {low:g} to {high:g}"
+        raise ValueError(f"{found}; all must lie in [0, 1], no NaN")
 
 
 class Completer(nn.Module):
