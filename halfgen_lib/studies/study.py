@@ -29,7 +29,8 @@ def plan(
     """Return the runs of a study: every variant with seed 0 first, so that a part is of use.
 
     Of ``variants.STUDIES[study]``: the variants named and those of the factors named, or else all.
-    Training subsets larger than the sample are left out of it. ValueError lists the known names.
+    Training subsets larger than the sample are left out of it. ValueError lists the known names, or
+    says that nothing is left.
     """
     if seeds < 1:
         raise ValueError(f"seeds is {seeds}, allowed: 1 or more")
@@ -38,7 +39,10 @@ def plan(
     chosen.update(*(table[known(factor, table, "factor")] for factor in factors))
     pairs = product(range(seeds), (n for n in VARIANTS if n in (chosen or members(table))))
     configs = [RunConfig.of_variant(name, seed=seed, data=data) for seed, name in pairs]
-    return [config for config in configs if config.train_size <= TRAIN_IMAGES[data, config.split]]
+    fit = [config for config in configs if config.train_size <= TRAIN_IMAGES[data, config.split]]
+    if not fit:
+        raise ValueError(f"variants is {sorted(chosen)}, allowed: what the {data} has images for")
+    return fit
 
 
 def study_path(data: str, study: str = "study") -> Path:

@@ -113,9 +113,10 @@ def test_a_plan_takes_every_variant_with_one_seed_before_the_next_seed():
         (["--variants", "depht-2"], "did you mean 'depth-2' or 'depth-4'?"),
         (["--factors", "leraning_rate"], "factor 'leraning_rate' is not known; did you mean"),
         (["--seeds", "0"], "seeds is 0, allowed: 1 or more"),
+        (["--data", "sample", "--variants", "train-30k"], "variants is ['train-30k'], allowed"),
     ],
 )
-def test_an_unknown_name_lists_the_known_ones_and_trains_nothing(arguments, message, capsys):
+def test_what_cannot_be_planned_is_refused_by_name_and_trains_nothing(arguments, message, capsys):
     assert cli.main(["study", *arguments]) == 1
     assert message in capsys.readouterr().err and not study_runs_dir().exists()
 
