@@ -119,8 +119,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "gan": _SAMPLER | {"model": "gan", "epochs": 16, "momentum": 0.5, "learning_rate": 5e-4},
     "flow": _SAMPLER | {"model": "flow", "epochs": 20},
     "residual-flow": _SAMPLER
-    | {"model": "residual_flow", "epochs": 9, "learning_rate": 2e-3}
-    | {"model_settings": {"mean_widths": _WIDTHS}, "teacher": TAUGHT_RUN},
+    | {"model": "residual_flow", "epochs": 12, "learning_rate": 2e-3, "teacher": TAUGHT_RUN}
+    | {"model_settings": {"mean_widths": _WIDTHS, "widths": (16, 32, 64, 96), "patch": 1}},
 }
 
 # What the study varies, one thing at a time: a factor is its variants in their order.

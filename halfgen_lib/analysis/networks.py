@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from copy import copy
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,7 @@ def analyse_networks(data: str = "full", *, images: int = IMAGES) -> Path:
 def networks_analysis(runs: Mapping[str, Run], dataset: Dataset, images: int) -> dict[str, Any]:
     """Return :func:`generative_analysis` of baselines and of finished ``runs``, by their names.
 
-    ``runs`` tells their ids, ``temperature`` what :func:`temperature_effect` measures.
+    ``runs`` tells their ids, ``draw_settings`` what :func:`effect_of_draw_settings` measures.
     """
     splits = split(dataset, "holdout")
     models = {name: run.model() for name, run in runs.items()}
@@ -55,17 +54,19 @@ def networks_analysis(runs: Mapping[str, Run], dataset: Dataset, images: int) ->
     for name in runs:
         values["methods"][name]["title"] = NAMES[name]
     values["runs"] = {name: {"run_id": run.config.run_id} for name, run in runs.items()}
-    values["temperature"] = temperature_effect(models["residual-flow"], splits, images)
+    values["draw_settings"] = effect_of_draw_settings(models["residual-flow"], splits, images)
     return values
 
 
-def temperature_effect(model: ResidualFlowCompleter, splits: Splits, images: int) -> dict[str, Any]:
-    """Measure the residual flow's draws with temperature and stretch at 1 and as the model has it.
+def effect_of_draw_settings(
+    model: ResidualFlowCompleter, splits: Splits, images: int
+) -> dict[str, Any]:
+    """Measure the residual flow's draws as they are, stretched, and with dark pixels made black.
 
-    The last row has dark pixels made black, too. The settings were chosen by this, on validation
-    images. So many, at most half of them, are completed once, for the Frechet distance from as many
-    others and the share of ``black`` pixels; the first ``COVERED`` of them ``DRAWS`` times, for
-    CRPS and ``coverage`` of unsettled pixels. All start at the same noise.
+    The settings were chosen by this, on validation images. So many, at most half of them, are
+    completed once, for the Frechet distance from as many others and the share of ``black`` pixels;
+    the first ``COVERED`` of them ``DRAWS`` times, for CRPS and ``coverage`` of unsettled pixels.
+    All start at the same noise.
     """
     validation, (classifier, _) = splits.validation, load_classifier()
     images = min(images, len(validation) // 2)
@@ -76,11 +77,10 @@ def temperature_effect(model: ResidualFlowCompleter, splits: Splits, images: int
     few_left, few_right = left[:COVERED], right[:COVERED]
     open_pixels = unsettled(few_left, *splits.train.halves())
     values, rows = {"images": images, "covered": len(few_left), "draws": DRAWS}, []
-    chosen, names = model.config, ("temperature", "stretch", "black_below")
-    tried = product((1.0, chosen.temperature), (1.0, chosen.stretch), (0.0,))
-    for settings in (*tried, [getattr(chosen, name) for name in names]):
-        changed, other = dict(zip(names, settings, strict=True)), copy(model)
-        other.config = chosen.model_copy(update=changed)
+    own = model.config
+    for stretch, black in ((1.0, 0.0), (own.stretch, 0.0), (own.stretch, own.black_below)):
+        changed, other = {"stretch": stretch, "black_below": black}, copy(model)
+        other.config = own.model_copy(update=changed)
         noise, more_noise, ties = (torch.Generator().manual_seed(seed) for seed in range(3))
         once = other.sample(left, 1, noise)[0]
         often = other.sample(few_left, DRAWS, more_noise)

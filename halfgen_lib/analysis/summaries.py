@@ -253,7 +253,7 @@ def selection_rows(
         ("epoch that is kept, by the seed's protocol", "test", splits["as_published"]),
         (f"settings of {', '.join(tuned)}", "validation", len(tuned)),
         ("networks of the mean of several", "validation", len(analyses["ensembles"]["groups"])),
-        ("temperature, stretch and black of draws", "validation", 1),
+        ("stretch and black of draws", "validation", 1),
         ("nothing: measured as they are", "–", len(drawn["methods"])),
     ]
     rows = [(chosen, part, times) for chosen, part, times in rows if times]

@@ -43,8 +43,7 @@ REALISM: Columns = {
     "recall": ("recall", ".2f"),
     "black pixels": ("black", ".1%"),
 }
-TEMPERATURE: Columns = {
-    "temperature": ("temperature", "g"),
+DRAW_SETTINGS: Columns = {
     "stretch": ("stretch", "g"),
     "black below": ("black_below", "g"),
     "Fréchet": ("frechet", ".1f"),

@@ -10,7 +10,7 @@ the same network gives the mean in one step.
 """
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -21,13 +21,9 @@ from .. import settings
 from .base import Criterion, Sampler
 from .blocks import Blocks, Patch, Share, UNet, Widths
 
-Factor = Annotated[float, Field(gt=0, le=10)]
-
 
 class FlowSettings(settings.Settings):
     """The size of the velocity field's network, and how its paths are followed."""
-
-    later: ClassVar[frozenset[str]] = frozenset({"temperature"})
 
     widths: Widths = Field((24, 48, 96), description="channels of each level")
     blocks: Blocks = Field(1, description="residual blocks of a level")
@@ -38,7 +34,6 @@ class FlowSettings(settings.Settings):
     )
     solver: Literal["euler", "heun"] = "heun"
     steps: Annotated[int, Field(ge=1, le=1000)] = Field(10, description="of the solver")
-    temperature: Factor = Field(1.0, description="draws start at so many times unit noise")
 
 
 class FlowCompleter(Sampler):
@@ -105,11 +100,8 @@ class FlowCompleter(Sampler):
 
     def draw(self, left: Tensor, generator: torch.Generator) -> Tensor:
         """Follow the velocity from noise to a right half; see :meth:`Sampler.draw`."""
-        return self._picture(self.follow(self.start(left, generator), 2 * left - 1))
-
-    def start(self, left: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw where a draw's path starts: noise of the settings' temperature."""
-        return self.config.temperature * self.noise(left, left.shape, generator)
+        start = self.noise(left, left.shape, generator)
+        return self._picture(self.follow(start, 2 * left - 1))
 
     @staticmethod
     def _picture(x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ modeling", 2025, draw residuals of a mean; that they are divided by a learned sp
 """
 
 import math
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .base import Completer, Criterion
 from .blocks import Share, UNet, Widths
-from .flow import Factor, FlowCompleter, FlowSettings
+from .flow import FlowCompleter, FlowSettings
 from .unet import AdditiveUNet, UNetSettings
 
 SMALLEST = 0.02  # spread: that of a pixel which is known but for its noise
@@ -28,12 +28,11 @@ GAUSSIAN = math.sqrt(math.pi / 2)  # a Gaussian's standard deviation over its me
 class ResidualFlowSettings(FlowSettings):
     """The size of the three networks, and how the flow's paths are followed."""
 
-    later: ClassVar[frozenset[str]] = FlowSettings.later | {"stretch", "black_below"}
+    later: ClassVar[frozenset[str]] = frozenset({"stretch", "black_below"})
 
-    # These three decide draws, not training. They were chosen on validation images, see `draw`.
-    temperature: Factor = Field(0.9, description="draws start at so many times unit noise")
-    stretch: Factor = Field(1.4, description="of the drawn residuals")
-    black_below: Share = Field(0.06, description="lower grey values are drawn as black, 0")
+    # These two decide draws, not training. They were chosen on validation images, see `draw`.
+    stretch: Annotated[float, Field(gt=0, le=10, description="of the drawn residuals")] = 1.1
+    black_below: Share = Field(0.04, description="lower grey values are drawn as black, 0")
     mean_widths: Widths = Field((16, 32, 64, 128), description="channels of the mean's levels")
     spread_widths: Widths = Field((16, 32), description="channels of the spread's levels")
 
@@ -102,13 +101,13 @@ class ResidualFlowCompleter(FlowCompleter):
     def draw(self, left: Tensor, generator: torch.Generator) -> Tensor:
         """Draw a residual and add it to the mean; see :meth:`Sampler.draw`.
 
-        Noise of less than unit size stays where the velocity was learned best, so that draws look
-        more real (Kingma and Dhariwal, "Glow", 2018, lower a temperature to the same end), but
-        they vary too little; stretched residuals give the spread back. Almost half of the true
-        pixels are exactly black: no density has that, and dark pixels are made so.
+        A mean knows the images that it was fitted to, and errs more by others: drawn residuals,
+        learned from those of training images, are stretched. Almost half of the true pixels are
+        exactly black: no density has that, and dark pixels are made so.
         """
         mean, deviation, known = self.expect(left)
-        z = self.config.stretch * self.follow(self.start(left, generator), known)
+        start = self.noise(left, left.shape, generator)
+        z = self.config.stretch * self.follow(start, known)
         drawn = (mean + self._spread(deviation) * z).clamp(0, 1).flip(-1)
         return drawn.where(drawn >= self.config.black_below, 0)
 

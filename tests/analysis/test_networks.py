@@ -3,25 +3,32 @@
 import json
 
 import pytest
-from conftest import small_analyses
+import torch
+from conftest import SMALL, small_analyses
 
 from halfgen_lib.analysis import claims, classifier, generative, networks
 from halfgen_lib.analysis import published as analyses
 from halfgen_lib.analysis.networks import NETWORKS, analyse_networks
+from halfgen_lib.data import split
 from halfgen_lib.figures import tables
-from halfgen_lib.models import REVISIONS
+from halfgen_lib.models import REVISIONS, build_model
 from halfgen_lib.runs.published import publish_run
 from halfgen_lib.training import fit
 from halfgen_lib.variants import NAMES
 
 
 @pytest.fixture(scope="module")
-def made(sample, tmp_path_factory):
+def looking(sample):
+    """A classifier and its record, as :func:`classifier.load_classifier` returns them."""
+    network, _ = classifier.train_classifier(sample.train, sample.test, epochs=1)
+    return network, {"sha256": "0", "test_accuracy": {}}
+
+
+@pytest.fixture(scope="module")
+def made(sample, looking, tmp_path_factory):
     with small_analyses(sample, tmp_path_factory.mktemp("beyond")) as patch:
-        looking, _ = classifier.train_classifier(sample.train, sample.test, epochs=1)
-        record = {"sha256": "0", "test_accuracy": {}}
         for module in (networks, generative):
-            patch.setattr(module, "load_classifier", lambda: (looking, record))
+            patch.setattr(module, "load_classifier", lambda: looking)
         path = analyse_networks("sample", images=20)
         return analyses.published(path.stem)
 
@@ -44,20 +51,23 @@ def test_every_network_has_its_row_beside_the_baselines(made):
     assert made["runs"]["flow"]["run_id"].startswith("flow-flow-seed0-")
 
 
-def test_settings_of_draws_are_measured_one_by_one_on_validation_images(made):
-    effect = made["temperature"]
-    *plain, chosen = effect["rows"]
-    rows = {(row["temperature"], row["stretch"]): row for row in plain}
-    assert list(rows) == [(1, 1), (1, 1.4), (0.9, 1), (0.9, 1.4)]
-    assert {row["black_below"] for row in plain} == {0}
-    assert (chosen["temperature"], chosen["stretch"], chosen["black_below"]) == (0.9, 1.4, 0.06)
-    assert plain[-1]["black"] < chosen["black"] < 1
+def test_settings_of_draws_are_measured_one_by_one_on_validation_images(
+    sample, looking, made, monkeypatch
+):
+    assert [row["stretch"] for row in made["draw_settings"]["rows"]] == [1, 1.1, 1.1]
+    monkeypatch.setattr(networks, "load_classifier", lambda: looking)
+    torch.manual_seed(0)
+    model = build_model("residual_flow", SMALL["residual_flow"] | {"stretch": 5.0}).eval()
+    effect = networks.effect_of_draw_settings(model, split(sample, "holdout"), 20)
     assert (effect["images"], effect["covered"], effect["draws"]) == (15, 15, 19)  # of 30
-    for temperature in (1, 0.9):  # of the same noise, stretched intervals hold more
-        narrow, wide = rows[temperature, 1], rows[temperature, 1.4]
-        assert 0 < narrow["coverage"] < wide["coverage"] < 1
-        assert narrow["frechet"] > 0 and narrow["crps"] != wide["crps"]
-    assert tables.cells(effect["rows"][-1], tables.TEMPERATURE)["temperature"] == "0.9"
+    narrow, wide, chosen = effect["rows"]
+    settings = [(row["stretch"], row["black_below"]) for row in effect["rows"]]
+    assert settings == [(1, 0), (5, 0), (5, 0.04)]
+    assert wide["black"] < chosen["black"] < 1
+    # of the same noise, stretched intervals hold more
+    assert 0 < narrow["coverage"] < wide["coverage"] < 1
+    assert narrow["frechet"] > 0 and narrow["crps"] != wide["crps"]
+    assert tables.cells(chosen, tables.DRAW_SETTINGS)["stretch"] == "5"
 
 
 def interval(mean, width=0.001):

@@ -62,7 +62,7 @@ def test_flow_loses_nothing_where_the_right_half_is_known(left, monkeypatch):
 
 def test_residual_flow_draws_from_a_gaussian_of_its_mean_and_spread(left, monkeypatch):
     """On the exact velocity of standard noise, E[x1 - x0 | x_t] = (2 t - 1) x / ((1 - t)² + t²)."""
-    model = built("residual_flow", steps=100, temperature=0.5, stretch=3.0, black_below=0.45)
+    model = built("residual_flow", steps=100, stretch=1.5, black_below=0.45)
 
     def velocity(x, time, known):
         assert known.shape[1] == 3
@@ -73,7 +73,7 @@ def test_residual_flow_draws_from_a_gaussian_of_its_mean_and_spread(left, monkey
     drawn = model.draw(left, torch.Generator().manual_seed(1))
     noise = torch.randn(left.shape, generator=torch.Generator().manual_seed(1))
     mean, deviation, _ = model.expect(left)
-    spread = 0.5 * 3 * (0.02 + math.sqrt(math.pi / 2) * deviation)  # noise and result are scaled
+    spread = 1.5 * (0.02 + math.sqrt(math.pi / 2) * deviation)
     expected = (mean + spread * noise).clamp(0, 1).flip(-1)
     clear = (expected - 0.45).abs() > 2e-3  # neither side of what is black is within the tolerance
     assert 0.1 < (drawn == 0).float().mean() < 0.9 and clear.float().mean() > 0.9
