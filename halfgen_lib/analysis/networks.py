@@ -63,10 +63,10 @@ def effect_of_draw_settings(
 ) -> dict[str, Any]:
     """Measure the residual flow's draws as they are, stretched, and with dark pixels made black.
 
-    The settings were chosen by this, on validation images. So many, at most half of them, are
-    completed once, for the Frechet distance from as many others and the share of ``black`` pixels;
-    the first ``COVERED`` of them ``DRAWS`` times, for CRPS and ``coverage`` of unsettled pixels.
-    All start at the same noise.
+    Both were chosen on validation images, as these are, by these measures and the two-sample test.
+    So many, at most half of them, are completed once, for the Frechet distance from as many others
+    and the share of ``black`` pixels; the first ``COVERED`` of them ``DRAWS`` times, for CRPS and
+    ``coverage`` of unsettled pixels. All start at the same noise.
     """
     validation, (classifier, _) = splits.validation, load_classifier()
     images = min(images, len(validation) // 2)

@@ -279,9 +279,9 @@ PUBLISHED = {
     "cae": ("cae-default-seed0-92dbd2fb75", 0.02102, "7155aa7bc66d2b07"),
     "cae-as_published": ("cae-as_published-seed0-8eb2ec553c", 0.027305, "d6f25f5302bc46ec"),
     "residual-flow": (
-        "residual_flow-residual-flow-seed0-ed4930e603",
+        "residual_flow-residual-flow-seed0-4557f419d4",
         0.016922,
-        "b0eb40d8325dfd37bf6fd8de6c3b4bbc",
+        "7c00af8c1625df0d395ac069504cf653",
     ),
     "unet": ("unet-unet-distilled-seed0-fc9ad353ab", 0.016922, "3783c7b6e9791621369399c34cf028ea"),
 }
