@@ -17,7 +17,7 @@ class Plan:
         steps: gradient steps of a measured epoch; the images of train and validation are cut to
             the share that they are, and the seconds scaled up. 0: the whole epoch.
         rounds: measurements of everything that is measured in turns.
-        epoch_limit: epochs after which a recipe is given up that has not reached the seed's error.
+        epoch_limit: epochs after which a recipe is given up that has not reached a race's error.
         image_counts: training images of the epochs that show how cost grows with them.
         scales: of the images' sides, for the same.
         inference: batch sizes.
