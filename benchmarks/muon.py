@@ -1,7 +1,7 @@
 """Muon: the convolutions' kernels learn in all directions alike, which takes fewer steps.
 
 A kernel's gradients lie in few directions, and a step along them leaves the others behind. Muon
-(Jordan et al. 2024) steps along the nearest matrix whose singular values are all one, which five
+(Jordan et al. 2024) steps along the nearest matrix whose singular values are all one, which a few
 products of matrices come near. PyTorch has it for matrices only.
 """
 

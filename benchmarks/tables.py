@@ -87,8 +87,8 @@ def bench_finding(bench: Analysis, name: str) -> str:
         seed, text = sooner
         reached = (
             f"trained for speed, the seed's layers have the error of its report {seed:.0f} times"
-            " sooner than by its public code, and that of its text's recipe after 20 epochs"
-            f" {text:.0f} times sooner than by this recipe"
+            " sooner than by its public code, and what its text's recipe has after 20 epochs,"
+            f" {text:.0f} times sooner than by that recipe"
         )
     return (
         f"On {bench['machine']['device']} an epoch is {ratios['ours']:.2f} times as fast as in the"
