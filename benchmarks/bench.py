@@ -26,7 +26,7 @@ from .machine import describe
 from .measures import epoch_floor, measure_inference, measure_memory, measure_speed, measure_startup
 from .plan import Plan
 from .scaling import cost_of_images, cost_of_pixels, default_epoch
-from .speedrun import run_races
+from .speedrun import RACES, run_race
 from .tables import told
 from .work import count_launches, count_work
 
@@ -65,7 +65,10 @@ def run_bench(plan: Plan, device: torch.device, say: Callable[[str], None] = pri
             "pixels": cost_of_pixels(plan.scales, plan.batch_size // 2, images, device),
         },
         "startup": lambda: measure_startup(plan),
-        "races": lambda: run_races(plan.epoch_limit, raced, device, say),
+        "races": lambda: {
+            name: run_race(race, plan.epoch_limit, raced, device, say)
+            for name, race in RACES.items()
+        },
     }
     for name, values in steps(work):
         made[name] = values

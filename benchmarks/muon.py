@@ -7,9 +7,6 @@ products of matrices come near. PyTorch has it for matrices only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
@@ -43,7 +40,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(weights, {})
         self.param_groups = self.adam.param_groups + self.muon.param_groups  # a schedule moves them
 
-    def step(self, closure: Callable[[], Any] | None = None) -> None:
+    def step(self) -> None:
         """Take a step and forget the kernels' gradients."""
         for matrix, kernel in zip(self.muon.param_groups[0]["params"], self.kernels, strict=True):
             matrix.grad, kernel.grad = kernel.grad.flatten(1), None

@@ -54,6 +54,11 @@ class Recipe:
     batch_size: int = 512  # the seed's text; that of the public code is not known to us
     learning_rate: float = 1e-3
 
+    @property
+    def split(self) -> str:
+        """What the library calls this way to part the images."""
+        return "holdout" if self.holdout else "as_published"
+
 
 RECIPES = {
     # the library's default: the seed's text, with "same" padding of 28x14, 14x7 and 7x4 maps
@@ -219,7 +224,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     arguments = parser.parse_args()
     recipe = RECIPES[arguments.recipe]
-    splits = split(load("full", arguments.folder), "holdout" if recipe.holdout else "as_published")
+    splits = split(load("full", arguments.folder), recipe.split)
     images = (part.images[:, 0].numpy() for part in (splits.train, splits.validation))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     for row in islice(PlainTraining(recipe, *images, device).epochs(), arguments.epochs):

@@ -64,7 +64,7 @@ def bench_section(bench: Mapping[str, Any]) -> str:
             f" {bench['origin']['created'][:10]}, batch size {plan['batch_size']}, median (range)"
             f" of {plan['rounds']} epochs in turns, validation included ({measured}):",
             markdown_table(bench["tables"]["speed"]),
-            f"From the first step to the validation errors of the seed's report and of its text's"
+            "From the first step to the validation errors of the seed's report and of its text's"
             f" recipe after 20 epochs, {errors}; the speedruns beside the seed's recipes in the"
             f" plain loop: {verdict}.",
             markdown_table(bench["tables"]["races"]),
